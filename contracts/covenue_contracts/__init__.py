@@ -1,0 +1,1 @@
+"""What crosses a boundary: frozen models, their exported schemas, canonical bytes, vectors."""

@@ -1,0 +1,80 @@
+"""What never leaves a venue: its problem's private data, its planned actions, their outcomes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from covenue_contracts.contract import (
+    Contract,
+    Count,
+    Digest,
+    Document,
+    Kind,
+    Name,
+    Natural,
+    Text,
+    contract,
+)
+
+OutcomeStatus = Literal["done", "partial", "refused", "unknown"]
+
+
+@contract("local-problem/v1")
+class LocalProblem(Contract):
+    """The public envelope of one participant's subproblem; the data itself is named by digest."""
+
+    domain: Name
+    state: Kind
+    digest: Digest
+    config: Document
+
+
+@contract("leg/v1")
+class Leg(Contract):
+    """One immediate-or-cancel order in native steps.
+
+    limit_ticks: worst acceptable price; quantity_steps: native quantity; most_units: stop before
+    the executed amount, in the domain's units, would pass this.
+    """
+
+    side: Literal["buy", "sell"]
+    instrument: Name
+    limit_ticks: Natural
+    quantity_steps: Natural
+    most_units: Natural
+
+
+@contract("actions/v1")
+class Actions(Contract):
+    """What one participant does when its plan goes; committed to by hash before it may."""
+
+    plan: Digest
+    legs: tuple[Leg, ...]
+
+
+@contract("fill/v1")
+class Fill(Contract):
+    """A part execution of a leg; `units` is the amount in the domain's units."""
+
+    leg: Count
+    price_ticks: Natural
+    quantity_steps: Natural
+    units: Natural
+
+
+@contract("outcome-report/v1")
+class Outcome(Contract):
+    """What the venue made of one order id; unknown until reconciled."""
+
+    order: Digest
+    status: OutcomeStatus
+    fills: tuple[Fill, ...]
+    reason: Text | None
+
+
+@contract("outcomes/v1")
+class Outcomes(Contract):
+    """All outcomes of one order id, as the venue reported them."""
+
+    order: Digest
+    outcomes: Annotated[tuple[Outcome, ...], Field(min_length=1)]

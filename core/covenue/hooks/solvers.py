@@ -1,0 +1,148 @@
+"""Family `solvers`: pure ask and tell state machines.
+
+A solver and the coordinator see a plan only through its Coupling; this module therefore imports
+nothing of what stays at a venue.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from covenue_contracts.contract import Scalar
+from covenue_contracts.plan import Goal, SolutionStatus
+from covenue_contracts.shared import Capability, DualVariables, Query, Space
+
+from covenue.hooks import hookspec
+from covenue.numerics.words import Words
+
+State = Any
+"""A solver's own frozen state; the kernel never looks inside."""
+
+
+@dataclass(frozen=True)
+class Total:
+    """The sum that a round released: its words, the cohort (dids, sorted), exact or noised."""
+
+    words: Words
+    cohort: tuple[str, ...]
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The winner that a private selection released, and the cohort."""
+
+    winner: int
+    cohort: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where a solver ended.
+
+    after: digest of the query whose memory the commitment continues from. points: the shared
+    integers of the plan (key and residual of a key search). value, bound: in the domain's value
+    unit; |bound - value| is the certified gap. shortfall: what could not be planned.
+    warm: what the next plan of the order may start from.
+    """
+
+    status: SolutionStatus
+    after: str
+    multipliers: DualVariables | None
+    points: tuple[int, ...]
+    value: int
+    bound: int
+    shortfall: int
+    warm: State
+
+
+class Coupling(Protocol):
+    """The coordinator's public side of the problem."""
+
+    @property
+    def goal(self) -> Goal:
+        """What this plan has to do."""
+        ...
+
+    @property
+    def space(self) -> Space:
+        """The shared coordinates; every local problem of the plan has the same."""
+        ...
+
+    def width(self, query: Query) -> int:
+        """How many words an answer to `query` has."""
+        ...
+
+    def admits(self, total: Words, goal: Goal) -> bool:
+        """Whether the summed commitment is a plan that may go."""
+        ...
+
+    def left(self, settled: Words, reserved: Words, committed: Words) -> Goal:
+        """What the next plan of the order still has to do."""
+        ...
+
+
+@runtime_checkable
+class KeyedCoupling(Coupling, Protocol):
+    """A coupling whose offers lie on one public axis of integer keys, cheapest first.
+
+    Each key belongs to at most one participant and one value a unit. A `depth` query is answered
+    by one word a point (units offered at keys below it) and one last word: the value of all units
+    below the first point. The commit query is (t, r): everything below key t, and r units at t.
+    """
+
+    @property
+    def key_range(self) -> tuple[int, int]:
+        """(first, end): every offer's key k has first <= k < end."""
+        ...
+
+    @property
+    def key_shift(self) -> int:
+        """Low bits of a key that break ties between participants; they carry no value."""
+        ...
+
+    @property
+    def wanted(self) -> int:
+        """Units that this plan asks for; 0 when nothing is left."""
+        ...
+
+    @property
+    def least(self) -> int:
+        """Fewest units that make a plan; 0 without such a limit."""
+        ...
+
+    def unit_value(self, key: int) -> int:
+        """What one unit at `key` costs (or earns), in the domain's value unit."""
+        ...
+
+
+class Solver(Protocol):
+    """Pure: no clock, no randomness of its own, no I/O; equal inputs give equal states."""
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """Matched against every local problem before round 1."""
+        ...
+
+    def start(self, coupling: Coupling, warm: State | None) -> State:
+        """The first state of a plan; `warm` comes from an earlier Solution of the same order."""
+        ...
+
+    def ask(self, state: State, digest_of: Callable[[Query], str]) -> Query:
+        """The next question. digest_of names a query in this plan, for `after`."""
+        ...
+
+    def tell(self, state: State, release: Total | Choice) -> State | Solution:
+        """Take what the round released; either a new state or the end."""
+        ...
+
+
+SolverFactory = Callable[[Mapping[str, Scalar | tuple[Scalar, ...]]], Solver]
+"""Builds a solver from its options. Raises BadInput, naming the option."""
+
+RegisterSolver = Callable[[str, SolverFactory], None]
+
+
+@hookspec
+def register_solvers(register: RegisterSolver) -> None:
+    """Hand over solver factories: `register("search", SearchSolver.from_options)`."""

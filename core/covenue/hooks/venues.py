@@ -1,0 +1,97 @@
+"""Family `venues`: native data to canonical state; actions to native orders; outcomes back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from covenue_contracts.contract import Scalar
+from covenue_contracts.energibridge import ClockStamp, Instrument
+from covenue_contracts.local import Actions, Outcome
+from numpy.typing import NDArray
+
+from covenue.hooks import hookspec
+
+VenueConfig = Mapping[str, Scalar]
+
+
+class NeverSeen(Enum):
+    """What `reconcile` returns for an order id that the venue does not know."""
+
+    NEVER_SEEN = "never-seen"
+
+
+NEVER_SEEN = NeverSeen.NEVER_SEEN
+
+
+@dataclass(frozen=True)
+class BookState:
+    """One instrument's book: int64[n, 2] arrays of (price ticks, quantity steps), best first."""
+
+    instrument: Instrument
+    bids: NDArray[np.int64]
+    asks: NDArray[np.int64]
+    last: int
+    stamp: ClockStamp
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Venue state pinned for one plan.
+
+    kind: contract of the canonical form (`order-book/v1`). digest: SHA-256 over the state, equal
+    for equal states, in any process. state: the canonical object (a BookState for books).
+    """
+
+    kind: str
+    as_of: int
+    digest: str
+    state: Any
+
+
+class VenueAdapter(Protocol):
+    """One party's venue.
+
+    Duties: `pin` sees nothing that arrived after `as_of` and raises StateStale rather than serve a
+    gapped, stale or self-crossed state; equal inputs give equal digests. `apply` is idempotent by
+    order id, refuses after `valid_until` and never executes more than a leg's quantity or
+    `most_units`. `reconcile` tells what became of an order id, and never invents an outcome.
+    """
+
+    def pin(self, as_of: int) -> Snapshot:
+        """The state as of a wall time in nanoseconds. Raises StateStale."""
+        ...
+
+    def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> Sequence[Outcome]:
+        """Send the legs, once, at wall time `now`; one outcome covers the whole order id."""
+        ...
+
+    def reconcile(self, order: str) -> Sequence[Outcome] | NeverSeen:
+        """What became of an order id."""
+        ...
+
+    def facts(self) -> Mapping[str, Scalar]:
+        """What an operator wants to know of the source: rows, gaps, clock offset."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held; open orders are cancelled or listed as left."""
+        ...
+
+
+class VenueFactory(Protocol):
+    """Builds an adapter from a party's own configuration and its own folder."""
+
+    def __call__(self, config: VenueConfig, folder: Path) -> VenueAdapter:
+        """Raises CaptureDamaged or BadInput, naming file, field and value."""
+        ...
+
+
+RegisterVenue = Callable[[str, VenueFactory], None]
+
+
+@hookspec
+def register_venues(register: RegisterVenue) -> None:
+    """Hand over venue factories: `register("recorded", RecordedVenue)`."""

@@ -1,0 +1,1 @@
+"""Deterministic arithmetic that the kernel and plugins share."""

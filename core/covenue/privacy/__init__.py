@@ -1,0 +1,1 @@
+"""The accountant, the guards, and the composition of noise and stage."""

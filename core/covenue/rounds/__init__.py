@@ -1,0 +1,1 @@
+"""The round machine: pure coordinator and participant, one module of I/O."""

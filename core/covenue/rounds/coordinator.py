@@ -1,0 +1,748 @@
+"""The coordinator as a pure machine: `advance(state, event) -> (state, entries)` and `due(state)`.
+
+Rules
+1. Inputs are orders, participants' messages, timers and the kill switch; everything else that the
+   ledger holds is derived here, so replay is this fold.
+2. One kind of round for answer, commit and settle.
+3. The first total of a plan fixes its cohort; a lost party aborts the round, and after the
+   retries voids the plan.
+4. Nobody may act before `plan.go`, which follows only a whole cohort and an admitted total.
+5. What was committed is owed until its party is counted in a settlement.
+6. An event that changes nothing returns the same state object and no entries.
+Source: architecture.md, sections 3 and 4.
+"""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from covenue.errors import CovenueError
+from covenue.hooks.privacy import (
+    Aborted,
+    Begin,
+    PlanContext,
+    Received,
+    Released,
+    Role,
+    RoundContext,
+    Send,
+    StageDeadline,
+    StageEffect,
+    StageEvent,
+    Timer,
+)
+from covenue.hooks.solvers import Choice, Coupling, Solution, Solver, Total
+from covenue.identity.roster import roster_digest
+from covenue.numerics.words import (
+    Words,
+    check_headroom,
+    frozen,
+    integers,
+    subtract,
+    to_text,
+    total,
+)
+from covenue.privacy.composition import Mechanism
+from covenue.privacy.guards import Attendance, differencing, large_enough
+from covenue.rounds.messages import Message, plan_id, query_digest, round_context
+from covenue_contracts.canonical import digest, sha256
+from covenue_contracts.contract import Contract
+from covenue_contracts.envelope import Decline, Join, Upload
+from covenue_contracts.ledger import Deadline, KillSwitch, Submit
+from covenue_contracts.plan import (
+    Commitment,
+    Goal,
+    JoinedMember,
+    Member,
+    Order,
+    Override,
+    PlanClose,
+    PlanDelta,
+    PlanGo,
+    PlanJoined,
+    PlanMode,
+    PlanOpen,
+    PlanSettled,
+    PlanVoid,
+    QueryAsked,
+    RoundAbort,
+    StageMessage,
+)
+from covenue_contracts.shared import Query, SharedSignals
+
+IDLE_PLANS = 3
+KERNEL_KINDS = ("commit", "settle")
+
+
+Input = Order | Submit | Deadline | KillSwitch
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The pure parts that an order's plugins give the coordinator."""
+
+    couple: Callable[[Goal, Sequence[Member]], Coupling]
+    solver: Solver
+    mechanism: Mechanism
+
+
+@dataclass(frozen=True)
+class Event:
+    """An input: what happened, the coordinator's wall time, and a participant's message."""
+
+    wall: int
+    body: Input
+    message: Message | None = None
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round in progress: its context, its question, and how often it was retried."""
+
+    ctx: RoundContext
+    query: Query
+    retries: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan in progress."""
+
+    opened: PlanOpen
+    coupling: Coupling
+    joins: Mapping[str, tuple[Join, str]] = field(default_factory=dict)
+    stage: Any = None
+    solver: Any = None
+    round: Round | None = None
+    rounds: int = 0
+    answers: int = 0
+    cohort: tuple[str, ...] | None = None
+    transcript: str = ""
+    delta: PlanDelta | None = None
+    go: PlanGo | None = None
+    owed_before: tuple[int, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The plan's digest."""
+        return self.opened.plan
+
+
+@dataclass(frozen=True)
+class Book:
+    """An order in progress: its plans, what is settled, reserved and committed."""
+
+    order: Order
+    digest: str
+    ordinal: int
+    roster: str
+    settled: Words
+    reserved: Words
+    committed: Words
+    plans: int = 0
+    idle: int = 0
+    opened_at: int = 0
+    parent: PlanDelta | None = None
+    warm: Any = None
+    plan: Plan | None = None
+    last_plan: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything the coordinator knows; `timers` is what it waits for."""
+
+    book: Book | None = None
+    orders: int = 0
+    attendance: Attendance | None = None
+    timers: tuple[Deadline, ...] = ()
+
+
+@dataclass
+class _Turn:
+    """One step in the making; it lives inside one call of `advance`."""
+
+    parts: Parts
+    state: State
+    wall: int
+    entries: list[Contract] = field(default_factory=list)
+
+    @property
+    def book(self) -> Book:
+        book = self.state.book
+        assert book is not None  # noqa: S101 -- a turn with a plan has its order
+        return book
+
+    @property
+    def plan(self) -> Plan:
+        plan = self.book.plan
+        assert plan is not None  # noqa: S101 -- only called inside a plan
+        return plan
+
+    def set_book(self, **changes: Any) -> None:
+        self.state = replace(self.state, book=replace(self.book, **changes))
+
+    def set_plan(self, **changes: Any) -> None:
+        self.set_book(plan=replace(self.plan, **changes))
+
+    def say(self, entry: Contract) -> None:
+        self.entries.append(entry)
+
+    def wait(self, plan: str, number: int, phase: str, due: int) -> None:
+        timer = Deadline(plan=plan, round=number, phase=phase, due=str(due))
+        self.state = replace(self.state, timers=(*self.state.timers, timer))
+
+    def forget_timers(self, keep: Callable[[Deadline], bool] = lambda _: False) -> None:
+        kept = tuple(t for t in self.state.timers if keep(t))
+        self.state = replace(self.state, timers=kept)
+
+
+def advance(parts: Parts, state: State, event: Event) -> tuple[State, tuple[Contract, ...]]:
+    """Fold one input; the derived entries follow it in the ledger, in this order."""
+    turn = _Turn(parts, state, event.wall)
+    if isinstance(event.body, Order):
+        _take_order(turn, event.body)
+    elif isinstance(event.body, Submit):
+        _take_message(turn, event.message)
+    elif isinstance(event.body, Deadline):
+        _take_deadline(turn, event.body)
+    else:
+        _take_kill(turn, event.body)
+    return turn.state, tuple(turn.entries)
+
+
+def due(state: State) -> tuple[Deadline, ...]:
+    """The timers that are running, earliest first; sending is what the ledger's tail does."""
+    return tuple(sorted(state.timers, key=lambda t: (int(t.due), t.plan, t.round, t.phase)))
+
+
+def done(state: State) -> bool:
+    """Whether no order is open."""
+    return state.book is None
+
+
+# ---- inputs
+
+
+def _take_order(turn: _Turn, order: Order) -> None:
+    if turn.state.book is not None:
+        return
+    width = len(order.goal.remaining)
+    zero = frozen(np.zeros(width, dtype=np.int64))
+    book = Book(
+        order,
+        digest(order, "covenue/order/1"),
+        turn.state.orders,
+        roster_digest(order.roster),
+        zero,
+        zero,
+        zero,
+    )
+    turn.state = replace(turn.state, book=book, orders=turn.state.orders + 1)
+    _open_plan(turn, order.goal, order.mode)
+
+
+def _take_message(turn: _Turn, message: Message | None) -> None:
+    book = turn.state.book
+    if message is None or book is None or book.plan is None:
+        return
+    sent = message.envelope
+    known = {member.did for member in book.order.roster.members}
+    if sent.plan != book.plan.id or sent.sender not in known:
+        return
+    if isinstance(message.payload, Join):
+        _take_join(turn, sent.sender, message.payload, message.blob)
+    elif book.plan.round is not None and sent.round == book.plan.round.ctx.round:
+        _take_upload(turn, message)
+
+
+def _take_deadline(turn: _Turn, timer: Deadline) -> None:
+    if timer not in turn.state.timers or turn.wall < int(timer.due):
+        return
+    turn.forget_timers(lambda t: t != timer)
+    if timer.phase == "next":
+        _next_plan(turn)
+    elif timer.phase == "join":
+        _begin_rounds(turn)
+    elif timer.phase == "act":
+        _ask_settle(turn)
+    elif turn.plan.round is not None and turn.plan.round.ctx.round == timer.round:
+        _stage(turn, StageDeadline(timer.phase, int(timer.due)))
+
+
+def _take_kill(turn: _Turn, kill: KillSwitch) -> None:
+    book = turn.state.book
+    if book is None:
+        return
+    if book.plan is None and kill.plan == book.last_plan:
+        turn.forget_timers()
+        turn.state = replace(turn.state, book=None)
+    elif book.plan is not None and kill.plan == book.plan.id:
+        turn.set_book(idle=IDLE_PLANS, order=_stopped(book.order, book.plans))
+        if book.plan.go is None and book.plan.opened.mode != "settle-only":
+            _void(turn, "kill switch")
+
+
+def _stopped(order: Order, plans: int) -> Order:
+    return order.model_copy(update={"plans_max": max(1, plans)})
+
+
+# ---- opening and joining
+
+
+def _open_plan(turn: _Turn, goal: Goal, mode: PlanMode) -> None:
+    book = turn.book
+    order = book.order
+    plan = plan_id(book.digest, book.ordinal, book.plans)
+    opened = PlanOpen(
+        plan=plan,
+        number=book.plans,
+        order=book.digest,
+        parent=None if book.parent is None else digest(book.parent, "covenue/delta/1"),
+        goal=goal,
+        mode=mode,
+        as_of=str(turn.wall),
+        roster=book.roster,
+        seed=sha256(b"covenue/seed/1", order.seed.encode(), plan.encode()),
+    )
+    coupling = turn.parts.couple(goal, order.roster.members)
+    check_headroom(int(coupling.space.bound), len(order.roster.members))
+    turn.set_book(
+        plan=Plan(opened, coupling, owed_before=integers(book.committed)),
+        plans=book.plans + 1,
+        opened_at=turn.wall,
+        last_plan=plan,
+    )
+    turn.say(opened)
+    turn.wait(plan, 0, "join", turn.wall + int(order.deadlines.join))
+
+
+def _take_join(turn: _Turn, sender: str, join: Join, blob: str) -> None:
+    plan = turn.plan
+    if sender in plan.joins or plan.stage is not None:
+        return
+    turn.set_plan(joins={**plan.joins, sender: (join, blob)})
+    if len(turn.plan.joins) == len(turn.book.order.roster.members):
+        _begin_rounds(turn)
+
+
+def _begin_rounds(turn: _Turn) -> None:
+    """Fix who takes part, pass the guards, and ask the first question."""
+    turn.forget_timers()
+    plan, order = turn.plan, turn.book.order
+    accepted = tuple(sorted(did for did, (join, _) in plan.joins.items() if join.accepts))
+    turn.say(
+        PlanJoined(
+            plan=plan.id,
+            members=tuple(JoinedMember(did=d, envelope=plan.joins[d][1]) for d in accepted),
+        )
+    )
+    mechanism = turn.parts.mechanism
+    if not large_enough(order.policy, mechanism.stage.least_cohort, accepted):
+        _void(turn, f"cohort of {len(accepted)} is too small")
+        return
+    now = Attendance(accepted, tuple(d for d in accepted if plan.joins[d][0].changed))
+    before = turn.state.attendance
+    turn.state = replace(turn.state, attendance=now)
+    if not _passes_differencing(turn, before, now, mechanism):
+        return
+    context = PlanContext(
+        plan.id, "", accepted, order.policy, b"", {d: _setup(plan.joins[d][0]) for d in accepted}
+    )
+    stage, effects = mechanism.stage.start(Role.COORDINATOR, context)
+    turn.set_plan(stage=stage)
+    _perform(turn, effects)
+    if plan.opened.mode == "settle-only":
+        _ask_settle(turn)
+        return
+    try:
+        solver = turn.parts.solver.start(plan.coupling, turn.book.warm)
+    except CovenueError as error:
+        _void(turn, f"the solver refused: {type(error).__name__}")
+        return
+    turn.set_plan(solver=solver)
+    _ask_solver(turn)
+
+
+def _setup(join: Join) -> bytes:
+    return base64.b64decode(join.setup)
+
+
+def _passes_differencing(
+    turn: _Turn, before: Attendance | None, now: Attendance, mechanism: Mechanism
+) -> bool:
+    policy = turn.book.order.policy
+    verdict = differencing(policy, before, now, noised=mechanism.noise is not None)
+    if verdict == "override":
+        turn.say(
+            Override(
+                plan=turn.plan.id,
+                guard="differencing",
+                reason=policy.reason or "the policy overrides the guard",
+                detail=f"differencing-exposed: fewer than {policy.min_changed} inputs changed",
+            )
+        )
+    if verdict == "void":
+        _void(turn, f"differencing guard: {policy.differencing}")
+    return verdict != "void"
+
+
+# ---- rounds
+
+
+def _ask_solver(turn: _Turn) -> None:
+    plan = turn.plan
+    if plan.answers >= turn.book.order.rounds_max:
+        _void(turn, f"no solution within {turn.book.order.rounds_max} rounds")
+        return
+    try:
+        query = turn.parts.solver.ask(plan.solver, lambda q: query_digest(plan.id, q))
+    except CovenueError as error:
+        _void(turn, f"the solver refused: {type(error).__name__}")
+        return
+    turn.set_plan(answers=plan.answers + 1)
+    _ask(turn, query, retries=0, retry_of=None)
+
+
+def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
+    plan, book = turn.plan, turn.book
+    expected = plan.cohort if plan.cohort is not None else _joined(plan)
+    named = query_digest(plan.id, query)
+    ctx = round_context(
+        plan.id,
+        plan.rounds + 1,
+        book.roster,
+        named,
+        _width(plan, query),
+        turn.parts.mechanism.name,
+        expected,
+        plan.cohort,
+    )
+    turn.set_plan(round=Round(ctx, query, retries), rounds=ctx.round)
+    turn.say(
+        QueryAsked(
+            plan=plan.id,
+            round=ctx.round,
+            digest=named,
+            query=query,
+            width=ctx.width,
+            expected=expected,
+            cohort_fixed=plan.cohort is not None,
+            retry_of=retry_of,
+        )
+    )
+    _stage(turn, Begin(ctx, None, b""))
+
+
+def _joined(plan: Plan) -> tuple[str, ...]:
+    return tuple(sorted(did for did, (join, _) in plan.joins.items() if join.accepts))
+
+
+def _width(plan: Plan, query: Query) -> int:
+    coordinates = len(plan.opened.goal.remaining)
+    if query.kind == "commit":
+        return coordinates
+    return 3 * coordinates if query.kind == "settle" else plan.coupling.width(query)
+
+
+def _take_upload(turn: _Turn, message: Message) -> None:
+    sent, payload = message.envelope, message.payload
+    current = turn.plan.round
+    if current is None or sent.sender not in current.ctx.expected:
+        return
+    if isinstance(payload, Decline) and payload.query == current.ctx.query:
+        _stage(turn, Received(sent.sender, sent.phase, b""))
+    elif isinstance(payload, Upload) and payload.query == current.ctx.query:
+        _stage(turn, Received(sent.sender, sent.phase, base64.b64decode(payload.body)))
+
+
+def _stage(turn: _Turn, event: StageEvent) -> None:
+    """Let the aggregation stage fold an event; ignored ones leave the state untouched."""
+    plan = turn.plan
+    stage, effects = turn.parts.mechanism.stage.advance(plan.stage, event)
+    if stage is plan.stage and not effects:
+        return
+    turn.set_plan(stage=stage)
+    _perform(turn, effects)
+
+
+def _perform(turn: _Turn, effects: Sequence[StageEffect]) -> None:
+    for effect in effects:
+        plan = turn.plan
+        if isinstance(effect, Send):
+            turn.say(
+                StageMessage(
+                    plan=plan.id,
+                    round=plan.rounds,
+                    phase=effect.phase,
+                    body=base64.b64encode(effect.body).decode("ascii"),
+                )
+            )
+        elif isinstance(effect, Timer):
+            turn.wait(plan.id, plan.rounds, effect.phase, turn.wall + _patience(turn, effect.phase))
+        elif isinstance(effect, Released):
+            _released(turn, effect)
+            return
+        elif isinstance(effect, Aborted):
+            _aborted(turn, effect)
+            return
+
+
+def _patience(turn: _Turn, phase: str) -> int:
+    deadlines = turn.book.order.deadlines
+    known = {"vote": deadlines.vote, "revote": deadlines.vote, "answer": deadlines.answer}
+    return int(known.get(phase, deadlines.upload))
+
+
+def _released(turn: _Turn, effect: Released) -> None:
+    """A round ended in a total: write it down, fix the cohort, go on by the kind of question."""
+    plan, current = turn.plan, turn.plan.round
+    if current is None:
+        return
+    release = effect.release
+    turn.forget_timers()
+    turn.say(_signals(plan, current, release))
+    transcript = sha256(
+        b"covenue/transcript/1",
+        plan.transcript.encode(),
+        current.ctx.query.encode(),
+        to_text(_release_words(release)).encode(),
+    )
+    turn.set_plan(cohort=release.cohort, round=None, transcript=transcript)
+    if current.query.kind == "commit":
+        _decide(turn, _release_words(release), effect.attached)
+    elif current.query.kind == "settle":
+        _settled(turn, _release_words(release), release.cohort)
+    else:
+        _tell(turn, release)
+
+
+def _release_words(release: Total | Choice) -> Words:
+    if isinstance(release, Total):
+        return release.words
+    return frozen(np.array([release.winner], dtype=np.int64))
+
+
+def _signals(plan: Plan, current: Round, release: Total | Choice) -> SharedSignals:
+    return SharedSignals(
+        plan=plan.id,
+        round=current.ctx.round,
+        query=current.ctx.query,
+        words=to_text(_release_words(release)),
+        cohort=release.cohort,
+        exact=release.exact if isinstance(release, Total) else False,
+    )
+
+
+def _aborted(turn: _Turn, effect: Aborted) -> None:
+    """A round ended without a total: ask the same again of the same cohort, or give up."""
+    plan, current = turn.plan, turn.plan.round
+    if current is None:
+        return
+    turn.forget_timers()
+    proof = None if effect.proof is None else base64.b64encode(effect.proof).decode("ascii")
+    turn.say(
+        RoundAbort(
+            plan=plan.id,
+            round=current.ctx.round,
+            present=effect.present,
+            proof=proof,
+            reason=f"{len(effect.present)} of {len(current.ctx.expected)} present",
+        )
+    )
+    turn.set_plan(round=None)
+    if current.retries < turn.book.order.retries:
+        _ask(turn, current.query, current.retries + 1, current.ctx.round)
+    elif plan.go is not None or plan.opened.mode == "settle-only":
+        _close(turn, "settlement incomplete: a party is missing")
+    else:
+        _void(turn, "cohort lost")
+
+
+# ---- solution, go, settlement
+
+
+def _tell(turn: _Turn, release: Total | Choice) -> None:
+    plan = turn.plan
+    try:
+        outcome = turn.parts.solver.tell(plan.solver, release)
+    except CovenueError as error:
+        _void(turn, f"the solver refused: {type(error).__name__}")
+        return
+    if not isinstance(outcome, Solution):
+        turn.set_plan(solver=outcome)
+        _ask_solver(turn)
+        return
+    delta = _delta(turn, outcome, release.cohort)
+    turn.say(delta)
+    turn.set_plan(delta=delta)
+    turn.set_book(parent=delta, warm=outcome.warm)
+    if outcome.status not in {"certified", "estimated"}:
+        _void(turn, f"the solver ended {outcome.status}")
+    elif plan.opened.mode == "standing":
+        _close(turn, "standing plan: nothing is acted on")
+    else:
+        query = Query(
+            kind="commit",
+            after=outcome.after,
+            multipliers=outcome.multipliers,
+            points=delta.solution,
+        )
+        _ask(turn, query, retries=0, retry_of=None)
+
+
+def _delta(turn: _Turn, solution: Solution, cohort: tuple[str, ...]) -> PlanDelta:
+    plan, parent = turn.plan, turn.book.parent
+    same_shape = parent is not None and len(parent.solution) == len(solution.points)
+    before = _ints(parent.solution) if parent and same_shape else (0,) * len(solution.points)
+    change = tuple(str(a - b) for a, b in zip(solution.points, before, strict=True))
+    return PlanDelta(
+        plan=plan.id,
+        parent=plan.opened.parent,
+        after=solution.after,
+        status=solution.status,
+        multipliers=solution.multipliers,
+        solution=tuple(str(point) for point in solution.points),
+        change=change,
+        value=str(solution.value),
+        bound=str(solution.bound),
+        gap=str(abs(solution.bound - solution.value)),
+        shortfall=str(solution.shortfall),
+        rounds=plan.answers,
+        transcript=plan.transcript,
+        cohort=cohort,
+    )
+
+
+def _ints(texts: tuple[str, ...]) -> tuple[int, ...]:
+    return tuple(int(text) for text in texts)
+
+
+def _decide(turn: _Turn, committed: Words, attached: Mapping[str, bytes]) -> None:
+    """Every member of the cohort committed: the plan goes if the sum is admitted."""
+    plan, book = turn.plan, turn.book
+    cohort = plan.cohort or ()
+    if set(attached) != set(cohort) or any(len(body) != 32 for body in attached.values()):
+        _void(turn, "a commitment is missing")
+        return
+    if not plan.coupling.admits(committed, plan.opened.goal):
+        _void(turn, "the summed commitment is not admitted")
+        return
+    valid_until = turn.wall + int(book.order.deadlines.act)
+    go = PlanGo(
+        plan=plan.id,
+        total=tuple(str(word) for word in integers(committed)),
+        commitments=tuple(Commitment(did=d, commitment=attached[d].hex()) for d in sorted(cohort)),
+        valid_until=str(valid_until),
+    )
+    turn.say(go)
+    turn.set_plan(go=go)
+    turn.set_book(committed=total([book.committed, committed]))
+    turn.wait(plan.id, plan.rounds, "act", valid_until + int(book.order.deadlines.skew))
+
+
+def _ask_settle(turn: _Turn) -> None:
+    query = Query(kind="settle", after=None, multipliers=None, points=())
+    _ask(turn, query, retries=0, retry_of=None)
+
+
+def _settled(turn: _Turn, words: Words, cohort: tuple[str, ...]) -> None:
+    book, width = turn.book, len(turn.plan.opened.goal.remaining)
+    executed, unknown, planned = words[:width], words[width : 2 * width], words[2 * width :]
+    turn.say(
+        PlanSettled(
+            plan=turn.plan.id,
+            members=cohort,
+            executed=_texts(executed),
+            unknown=_texts(unknown),
+            planned=_texts(planned),
+        )
+    )
+    turn.set_book(
+        settled=total([book.settled, executed]),
+        reserved=total([book.reserved, unknown]),
+        committed=subtract(book.committed, planned),
+    )
+    worked = bool(np.any(executed) or np.any(unknown)) or _freed(turn)
+    _close(turn, "settled", worked=worked)
+
+
+def _freed(turn: _Turn) -> bool:
+    now = integers(turn.book.committed)
+    return any(a < b for a, b in zip(now, turn.plan.owed_before, strict=True))
+
+
+def _texts(words: Words) -> tuple[str, ...]:
+    return tuple(str(word) for word in integers(words))
+
+
+# ---- the end of a plan, and the next one
+
+
+def _void(turn: _Turn, reason: str) -> None:
+    turn.say(PlanVoid(plan=turn.plan.id, reason=reason))
+    _close(turn, f"void: {reason}")
+
+
+def _close(turn: _Turn, reason: str, *, worked: bool = False) -> None:
+    book, plan = turn.book, turn.plan
+    effect = worked or (plan.opened.mode == "standing" and plan.delta is not None)
+    idle = 0 if effect and book.idle < IDLE_PLANS else book.idle + 1
+    goal = _left(turn)
+    turn.forget_timers()
+    ends = _ends(turn, goal, idle)
+    turn.say(
+        PlanClose(
+            plan=plan.id,
+            reason=reason,
+            settled=_texts(book.settled),
+            reserved=_texts(book.reserved),
+            committed=_texts(book.committed),
+            left=goal.remaining,
+            order_done=ends,
+        )
+    )
+    if ends:
+        turn.state = replace(turn.state, book=None)
+        return
+    turn.set_book(plan=None, idle=idle)
+    turn.wait(plan.id, plan.rounds, "next", _next_at(turn))
+
+
+def _left(turn: _Turn) -> Goal:
+    book, plan = turn.book, turn.plan
+    if book.order.mode == "standing":
+        return book.order.goal
+    return plan.coupling.left(book.settled, book.reserved, book.committed)
+
+
+def _next_at(turn: _Turn) -> int:
+    return max(turn.wall, turn.book.opened_at + int(turn.book.order.every))
+
+
+def _ends(turn: _Turn, goal: Goal, idle: int) -> bool:
+    book = turn.book
+    owed = bool(np.any(book.committed) or np.any(book.reserved))
+    nothing_left = all(int(amount) == 0 for amount in goal.remaining)
+    return (
+        idle >= IDLE_PLANS
+        or book.plans >= book.order.plans_max
+        or _next_at(turn) > int(book.order.until)
+        or (nothing_left and not owed)
+    )
+
+
+def _next_plan(turn: _Turn) -> None:
+    """Open the plan of what is left; when only debts are left, a settle-only plan."""
+    book = turn.book
+    goal = book.order.goal
+    mode: PlanMode = book.order.mode
+    if book.order.mode != "standing":
+        coupling = turn.parts.couple(goal, book.order.roster.members)
+        goal = coupling.left(book.settled, book.reserved, book.committed)
+        if all(int(amount) == 0 for amount in goal.remaining):
+            mode = "settle-only"
+    _open_plan(turn, goal, mode)

@@ -1,0 +1,1 @@
+"""Conformance suites and simulators for plugin authors."""

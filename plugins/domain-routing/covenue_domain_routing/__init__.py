@@ -1,0 +1,1 @@
+"""ExoRoute: parent orders across books at least all-in cost."""
