@@ -65,7 +65,7 @@ system_packages() {
 }
 
 step_format() { ruff format --check --quiet . || { ruff format --diff --quiet . | head -n 60; return 1; }; }
-step_lint() { ruff check --quiet .; }
+step_lint() { ruff check --quiet . && python -m tests.tidy.sizes; }
 step_types() { mypy contracts/covenue_contracts core/covenue plugins/*/covenue_* tests; }
 step_layers() { lint-imports --no-logo; }
 step_schemas() {
@@ -74,7 +74,7 @@ step_schemas() {
 step_tests() {
   local chosen="not slow"
   if [[ $slow == yes ]]; then chosen=""; else skipped+=("slow tests: run with --all"); fi
-  pytest -q -n 2 --dist worksteal -m "$chosen" tests
+  pytest -q -n 2 --dist loadfile -m "$chosen" tests
 }
 
 run() {

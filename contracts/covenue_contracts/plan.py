@@ -133,7 +133,7 @@ class PlanDelta(Contract):
 
     plan: Digest
     parent: Digest | None
-    after: Digest
+    after: Digest | None
     status: SolutionStatus
     multipliers: DualVariables | None
     solution: tuple[Integer, ...]

@@ -10,12 +10,11 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from covenue.registry.validation import Validator, with_jsonschema, with_jsonschema_rs
-from covenue_contracts import catalogue
+from covenue_contracts import catalogue, vector_files
 from covenue_contracts.canonical import ProfileBroken, canonical, parse, parse_as
 from covenue_contracts.catalogue import CANONICAL_BYTES, Vector
 from covenue_contracts.edits import put
-from covenue_contracts.samples import PATTERN_SAMPLES, fullest, smallest
-from covenue_contracts.vector_files import words_of
+from covenue_contracts.samples import PATTERN_SAMPLES, fullest, smallest, text_like
 
 MODELS = catalogue.load_all()
 
@@ -37,7 +36,7 @@ def test_every_vector_gets_its_answer_three_times(kind: str) -> None:
         if vector.is_valid:
             check_bytes_of(kind, vector)
         else:
-            with pytest.raises(ValidationError):
+            with pytest.raises((ValidationError, ProfileBroken)):
                 parse_as(MODELS[kind], canonical(document))
     assert sum(vector.is_valid for vector in vectors) >= 1
     assert sum(not vector.is_valid for vector in vectors) >= 3
@@ -113,5 +112,23 @@ def test_samples_sit_on_both_edges(kind: str) -> None:
 
 
 def test_a_kind_is_spoken_with_its_article() -> None:
-    assert words_of("order-book/v1") == ("an", "order-book")
-    assert words_of("kill_switch/v1") == ("a", "kill-switch")
+    assert vector_files.words_of("order-book/v1") == ("an", "order-book")
+    assert vector_files.words_of("kill_switch/v1") == ("a", "kill-switch")
+
+
+def test_a_pattern_without_samples_asks_for_them() -> None:
+    with pytest.raises(ValueError, match=r"add a sample of '\^new\$'"):
+        text_like("^new$", 0)
+
+
+def test_a_refusal_that_the_model_accepts_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    harmless = {"goal/v1": {"a-goal-of-another-domain": put("/domain", "arbitrage")}}
+    monkeypatch.setattr(vector_files, "REFUSALS", harmless)
+    with pytest.raises(ValueError, match="the model accepts a-goal-of-another-domain"):
+        vector_files.vector_files()
+
+
+def test_examples_of_what_is_no_contract_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_files, "EXAMPLES", {"goal/v9": {}})
+    with pytest.raises(ValueError, match=r"no contract: .*goal/v9"):
+        vector_files.vector_files()

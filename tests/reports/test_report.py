@@ -85,7 +85,9 @@ def test_the_first_block_says_what_is_proven_and_what_is_not() -> None:
     page = html()
     assert page.index("What this run proves") < page.index("What it does not prove")
     assert page.index("What it does not prove") < page.index(FACTS["Ledger root"])
-    assert LIMITS[0].startswith("That a venue's answers describe its real book is not proven.")
+    assert LIMITS[0].startswith(
+        "That a venue's answers describe what it really holds is not proven."
+    )
     assert LIMITS[0] in page
 
 

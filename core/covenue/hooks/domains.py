@@ -72,7 +72,10 @@ class Scenario:
 
 @dataclass(frozen=True)
 class OpenedPlan:
-    """One plan with everything opened, outside the cohort: for reports and checks only."""
+    """One plan with everything opened, outside the cohort: for reports and checks only.
+
+    closed: why the plan ended. went: whether `plan.go` was given. executed: by party name.
+    """
 
     number: int
     mode: str
@@ -82,6 +85,7 @@ class OpenedPlan:
     rounds: int
     closed: str
     executed: Mapping[str, Sequence[Outcome]] = field(default_factory=dict)
+    went: bool = False
 
 
 @dataclass(frozen=True)

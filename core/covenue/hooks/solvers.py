@@ -40,14 +40,14 @@ class Choice:
 class Solution:
     """Where a solver ended.
 
-    after: digest of the query whose memory the commitment continues from. points: the shared
-    integers of the plan (key and residual of a key search). value, bound: in the domain's value
-    unit; |bound - value| is the certified gap. shortfall: what could not be planned.
-    warm: what the next plan of the order may start from.
+    after: digest of the query whose memory the commitment continues from; None for the empty
+    memory. points: the shared integers of the plan (key and residual of a key search). value,
+    bound: in the domain's value unit; |bound - value| is the certified gap. shortfall: what could
+    not be planned. warm: what the next plan of the order may start from.
     """
 
     status: SolutionStatus
-    after: str
+    after: str | None
     multipliers: DualVariables | None
     points: tuple[int, ...]
     value: int

@@ -78,6 +78,7 @@ class AuditLog:
     def __init__(
         self,
         backend: LedgerBackend,
+        *,
         genesis: Genesis,
         frontier: Frontier,
         checkpoint: bytes,
@@ -123,7 +124,14 @@ class AuditLog:
             config=dict(config or {}),
         )
         writer = (key, _checked_secret(secret))
-        log = cls(backend, genesis, Frontier(), b"", int(clock.wall), writer)
+        log = cls(
+            backend,
+            genesis=genesis,
+            frontier=Frontier(),
+            checkpoint=b"",
+            wall=int(clock.wall),
+            writer=writer,
+        )
         log.append([("genesis", genesis)], clock)
         return log
 
@@ -155,10 +163,16 @@ class AuditLog:
         if key is not None:
             writer = (key, _matching_secret(secret, first))
         frontier, checkpoint = _newest_head(backend, seal, genesis)
-        wall = decode_entry(
-            _only(backend.read(seal.size - 1, seal.size)), f"entry {seal.size - 1}"
-        ).header.clock.wall
-        return cls(backend, genesis, frontier, checkpoint, int(wall), writer)
+        last = seal.size - 1
+        newest = decode_entry(_only(backend.read(last, seal.size)), f"entry {last}")
+        return cls(
+            backend,
+            genesis=genesis,
+            frontier=frontier,
+            checkpoint=checkpoint,
+            wall=int(newest.header.clock.wall),
+            writer=writer,
+        )
 
     @property
     def size(self) -> int:
@@ -239,15 +253,23 @@ class AuditLog:
 
     def raw(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes of entries [start, end)."""
-        return self._backend.read(start, self.size if end is None else end)
+        return self._backend.read(start, self.size if end is None else self._within(end))
 
     def prove_inclusion(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
-        """The audit path of an entry in the tree of `size` entries."""
-        return inclusion_proof(index, self._within(self.size if size is None else size), self._node)
+        """The audit path of an entry in the tree of `size` entries. Raises BadInput outside it."""
+        within = self._within(self.size if size is None else size)
+        try:
+            return inclusion_proof(index, within, self._node)
+        except ValueError as error:
+            raise _out_of_range(error, index) from error
 
     def prove_consistency(self, old: int, new: int | None = None) -> tuple[bytes, ...]:
-        """The proof that the log of `new` entries extends the log of `old`."""
-        return consistency_proof(old, self._within(self.size if new is None else new), self._node)
+        """The proof that the log of `new` entries extends that of `old`. Raises BadInput."""
+        within = self._within(self.size if new is None else new)
+        try:
+            return consistency_proof(old, within, self._node)
+        except ValueError as error:
+            raise _out_of_range(error, old) from error
 
     def receipt(self, index: int) -> Receipt:
         """What proves an entry under the newest checkpoint."""
@@ -391,6 +413,10 @@ def _newest_head(backend: LedgerBackend, seal: Seal, genesis: Genesis) -> tuple[
     if (head.size, head.root) != (seal.size, frontier.root()):
         raise LedgerDamaged("the signed head is not the stored one", _RESTORE, place)
     return frontier, seal.checkpoint
+
+
+def _out_of_range(error: ValueError, value: int) -> BadInput:
+    return BadInput(str(error), "ask for what the log holds", field="index", value=str(value))
 
 
 def _only(entries: Iterator[bytes]) -> bytes:

@@ -33,13 +33,16 @@ class IntegrityReport:
 
 @dataclass
 class _Walk:
-    """What the walk over the groups has established so far."""
+    """Whose log is expected, and what the walk over the groups has established so far."""
 
+    did: str | None
+    origin: str | None
+    secret: bytes | None
     frontier: Frontier = field(default_factory=Frontier)
     genesis: Genesis | None = None
     wall: int = 0
     groups: int = 0
-    nonces: set[str] = field(default_factory=set)
+    nonces: set[bytes] = field(default_factory=set)
     named: dict[str, int] = field(default_factory=dict)
     newest: Seal | None = None
 
@@ -59,9 +62,9 @@ def check_integrity(
     agree, and ForeignLedger.
     """
     backend.check()
-    walk = _Walk()
+    walk = _Walk(did, origin, secret)
     for seal in backend.seals():
-        _check_group(backend, walk, seal, did, origin, secret)
+        _check_group(backend, walk, seal)
     if walk.genesis is None:
         raise LedgerDamaged("the ledger holds no entries", _RESTORE, "entry 0")
     if backend.latest() != walk.newest:
@@ -112,14 +115,7 @@ def extend(
     return grown
 
 
-def _check_group(
-    backend: LedgerBackend,
-    walk: _Walk,
-    seal: Seal,
-    did: str | None,
-    origin: str | None,
-    secret: bytes | None,
-) -> None:
+def _check_group(backend: LedgerBackend, walk: _Walk, seal: Seal) -> None:
     start = walk.frontier.size
     if not seal.leaves or seal.size != start + len(seal.leaves):
         raise LedgerDamaged(
@@ -132,9 +128,9 @@ def _check_group(
         raise _blame(walk, seal, leaves)
     for offset, raw in enumerate(raws):
         entry = decode_entry(raw, f"entry {start + offset}")
-        _check_entry(walk, entry, start + offset, secret)
+        _check_entry(walk, entry, start + offset)
         if start + offset == 0:
-            _check_expected(walk, did, origin)
+            _check_expected(walk)
     _check_hashes(backend, seal, tiles, start)
     if seal.frontier != grown.hashes:
         raise LedgerDamaged("the frontier differs", _RESTORE, f"frontier of size {seal.size}")
@@ -152,7 +148,7 @@ def _blame(walk: _Walk, seal: Seal, leaves: Sequence[bytes]) -> LedgerDamaged:
     return LedgerDamaged(f"the {part} is not what was sealed", _RESTORE, f"{part} {start + offset}")
 
 
-def _check_entry(walk: _Walk, entry: Entry, index: int, secret: bytes | None) -> None:
+def _check_entry(walk: _Walk, entry: Entry, index: int) -> None:
     place = f"entry {index}"
     header = entry.header
     if isinstance(entry.body, Genesis) != (index == 0):
@@ -162,25 +158,26 @@ def _check_entry(walk: _Walk, entry: Entry, index: int, secret: bytes | None) ->
         walk.genesis, walk.wall = entry.body, int(header.clock.wall)
     if walk.genesis is None or header.author != walk.genesis.log_key:
         raise LedgerDamaged("the author is not the log's key", _RESTORE, place)
-    if header.nonce in walk.nonces:
+    nonce = bytes.fromhex(header.nonce)
+    if nonce in walk.nonces:
         raise LedgerDamaged("a nonce is used twice", _RESTORE, place)
-    if secret is not None and header.nonce != entry_nonce(secret, index):
+    if walk.secret is not None and header.nonce != entry_nonce(walk.secret, index):
         raise LedgerDamaged("the nonce is not the log secret's", _RESTORE, place)
     if int(header.clock.wall) < walk.wall and header.kind != "clock_regression":
         raise LedgerDamaged("the clock went back and no entry says so", _RESTORE, place)
-    walk.nonces.add(header.nonce)
+    walk.nonces.add(nonce)
     walk.wall = int(header.clock.wall)
     for digest in named_blobs(entry):
         walk.named.setdefault(digest, index)
 
 
-def _check_expected(walk: _Walk, did: str | None, origin: str | None) -> None:
+def _check_expected(walk: _Walk) -> None:
     genesis = walk.genesis
     if genesis is None or genesis.author != genesis.log_key:
         raise LedgerDamaged("the log's author is not its key", _RESTORE, "entry 0")
     for name, expected, found in (
-        ("key", did, genesis.log_key),
-        ("origin", origin, genesis.origin),
+        ("key", walk.did, genesis.log_key),
+        ("origin", walk.origin, genesis.origin),
     ):
         if expected is not None and expected != found:
             raise ForeignLedger(

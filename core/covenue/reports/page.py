@@ -23,9 +23,9 @@ PROVES = (
     "it left.",
 )
 LIMITS = (
-    "That a venue's answers describe its real book is not proven. A party that answers falsely "
-    "is recorded, not found out; replaying its own log against its own data shows whether it "
-    "computed what it says.",
+    "That a venue's answers describe what it really holds is not proven. A party that answers "
+    "falsely is recorded, not found out; replaying its own log against its own data shows whether "
+    "it computed what it says.",
     "Who holds a key, and what the clocks were worth, is recorded and not proven.",
     "Figures labelled as opened come from all parties' data put together outside the cohort, "
     "after the run. No party and no coordinator could have computed them during it.",

@@ -1,1 +1,13 @@
 """ExoRoute: parent orders across books at least all-in cost."""
+
+from covenue.hooks import hookimpl
+from covenue.hooks.domains import RegisterDomain
+from covenue_domain_routing.routing import Routing, buy, sell
+
+__all__ = ["Routing", "buy", "register_domains", "sell"]
+
+
+@hookimpl
+def register_domains(register: RegisterDomain) -> None:
+    """Hand over the domain `routing`."""
+    register("routing", Routing)

@@ -75,7 +75,7 @@ class Search:
     the key, in conflict with an earlier round), a noised total, or a Choice ends `stalled`: what
     arrives in a round is an event, not an exception.
 
-    `Solution.after` is empty: a depth answer leaves no memory, so a commitment starts from none.
+    `Solution.after` is None: a depth answer leaves no memory, so a commitment starts from none.
     """
 
     def __init__(self, probes: int = DEFAULT_PROBES) -> None:
@@ -254,7 +254,7 @@ def _certified(state: SearchState, cost: int) -> Solution:
     value = cost + residual * coupling.unit_value(state.low)
     return Solution(
         status="certified",
-        after="",
+        after=None,
         multipliers=None,
         points=(state.low, residual),
         value=value,
@@ -272,7 +272,7 @@ def _all_depth(state: SearchState, depths: Depths) -> SearchState | Solution:
     value = depths.value_below_anchor
     return Solution(
         status="certified",
-        after="",
+        after=None,
         multipliers=None,
         points=(end, 0),
         value=value,
@@ -285,7 +285,7 @@ def _all_depth(state: SearchState, depths: Depths) -> SearchState | Solution:
 def _refused(state: SearchState, status: SolutionStatus, shortfall: int) -> Solution:
     return Solution(
         status=status,
-        after="",
+        after=None,
         multipliers=None,
         points=(),
         value=0,

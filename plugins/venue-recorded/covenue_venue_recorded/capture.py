@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from covenue.errors import CaptureDamaged
 from covenue_venue_recorded.dialects import Dialect, RawDepth, RawDiff, RawLevel
-from covenue_venue_recorded.grid import DecimalGrid, OffGrid
+from covenue_venue_recorded.grid import INT64_MAX, DecimalGrid, OffGrid
 
 CHUNK_BYTES = 1 << 20
 LINE_BYTES_MAX = 1 << 24
@@ -210,7 +210,7 @@ class _Reader:
         except msgspec.ValidationError as error:
             why, _, where = str(error).partition(" - at ")
             raise _damaged(self._file, self._count, where.strip("`") or "fields", why) from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CaptureDamaged(
                 f"line {self._count} is cut off or no JSON",
                 "copy the file again and compare its SHA-256",
@@ -238,7 +238,7 @@ class _Reader:
         )
 
     def _local_time(self, stamp: bytes) -> int:
-        if not stamp.isdigit() or len(stamp) > 19:
+        if not stamp.isdigit() or len(stamp) > 19 or int(stamp) > INT64_MAX:
             raise _damaged(self._file, self._count, "local time", stamp.decode("ascii", "replace"))
         local = int(stamp)
         if local < self._time:

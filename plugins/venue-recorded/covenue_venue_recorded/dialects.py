@@ -7,23 +7,25 @@ A field that is not listed here ends the reading: fail closed. Source of the rul
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from covenue_contracts.energibridge import Instrument, Payoff
 
 RawLevel = tuple[str, str]
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=9_000_000_000_000)]
 
 
 class SpotDiff(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A spot depth diff: no transaction time, no previous id."""
 
     e: Literal["depthUpdate"]
-    E: int
+    E: Milliseconds
     s: str
-    U: int
-    u: int
+    U: Id
+    u: Id
     b: list[RawLevel]
     a: list[RawLevel]
 
@@ -32,12 +34,12 @@ class UsdmDiff(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A USD-M depth diff."""
 
     e: Literal["depthUpdate"]
-    E: int
-    T: int
+    E: Milliseconds
+    T: Milliseconds
     s: str
-    U: int
-    u: int
-    pu: int
+    U: Id
+    u: Id
+    pu: Id
     b: list[RawLevel]
     a: list[RawLevel]
 
@@ -46,13 +48,13 @@ class CoinmDiff(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A COIN-M depth diff: as USD-M, and the pair."""
 
     e: Literal["depthUpdate"]
-    E: int
-    T: int
+    E: Milliseconds
+    T: Milliseconds
     s: str
     ps: str
-    U: int
-    u: int
-    pu: int
+    U: Id
+    u: Id
+    pu: Id
     b: list[RawLevel]
     a: list[RawLevel]
 
@@ -60,7 +62,7 @@ class CoinmDiff(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class SpotDepth(msgspec.Struct, forbid_unknown_fields=True):
     """A spot REST snapshot: no times at all."""
 
-    lastUpdateId: int  # noqa: N815 -- the wire's own name
+    lastUpdateId: Id  # noqa: N815 -- the wire's own name
     bids: list[RawLevel]
     asks: list[RawLevel]
 
@@ -68,9 +70,9 @@ class SpotDepth(msgspec.Struct, forbid_unknown_fields=True):
 class UsdmDepth(msgspec.Struct, forbid_unknown_fields=True):
     """A USD-M REST snapshot."""
 
-    lastUpdateId: int  # noqa: N815 -- the wire's own name
-    E: int
-    T: int
+    lastUpdateId: Id  # noqa: N815 -- the wire's own name
+    E: Milliseconds
+    T: Milliseconds
     bids: list[RawLevel]
     asks: list[RawLevel]
 
@@ -78,9 +80,9 @@ class UsdmDepth(msgspec.Struct, forbid_unknown_fields=True):
 class CoinmDepth(msgspec.Struct, forbid_unknown_fields=True):
     """A COIN-M REST snapshot: as USD-M, with symbol and pair."""
 
-    lastUpdateId: int  # noqa: N815 -- the wire's own name
-    E: int
-    T: int
+    lastUpdateId: Id  # noqa: N815 -- the wire's own name
+    E: Milliseconds
+    T: Milliseconds
     symbol: str
     pair: str
     bids: list[RawLevel]

@@ -31,14 +31,19 @@ class Applied:
 
 
 class Journal:
-    """Orders by id. `source` names the capture: takes from another one would be nonsense."""
+    """Orders by id. `source` names the capture: takes from another one would be nonsense.
+
+    The file is made with the first order, in a folder that is there. Raises BadInput when the file
+    is another capture's, was changed, or is written by another process.
+    """
 
     def __init__(self, path: Path | None, source: str) -> None:
         self._path = path
         self._orders: dict[str, Applied] = {}
         self._size = 0
+        self._header = canonical({"format": FORMAT, "source": source}) + b"\n"
         if path is not None:
-            self._restore(path, source)
+            self._restore(path)
 
     @property
     def orders(self) -> Mapping[str, Applied]:
@@ -48,24 +53,20 @@ class Journal:
     def keep(self, order: str, applied: Applied) -> None:
         """Record an order; when this returns, it is durable."""
         if self._path is not None:
-            self._append(self._path, _to_line(applied))
+            first = b"" if self._size else self._header
+            self._append(self._path, first + _to_line(applied))
         self._orders[order] = applied
 
-    def _restore(self, path: Path, source: str) -> None:
-        header = canonical({"format": FORMAT, "source": source}) + b"\n"
+    def _restore(self, path: Path) -> None:
         data = path.read_bytes() if path.exists() else b""
         whole = data[: data.rfind(b"\n") + 1]
         if len(whole) < len(data):
             # The line that a crash cut off was never answered: the order is not seen.
             os.truncate(path, len(whole))
         self._size = len(whole)
-        if not whole:
-            self._append(path, header)
-            _sync_folder(path.parent)
-            return
-        if not whole.startswith(header):
+        if whole and not whole.startswith(self._header):
             raise _refused(path, 1, whole.splitlines()[0], "is not the journal of this capture")
-        for number, line in _numbered(whole[len(header) :]):
+        for number, line in _numbered(whole[len(self._header) :]):
             applied = _from_line(path, number, line)
             self._orders[applied.outcome.order] = applied
 
@@ -82,6 +83,8 @@ class Journal:
             os.fsync(handle)
         finally:
             os.close(handle)
+        if not self._size:
+            _sync_folder(path.parent)
         self._size += len(line)
 
 

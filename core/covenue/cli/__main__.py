@@ -1,0 +1,5 @@
+"""`python -m covenue.cli` is `covenue`."""
+
+from covenue.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""Errors as a person sees them: one screen, no traceback, or one JSON object; and the exit code."""
+
+import errno
+import os
+import sys
+from typing import Any
+
+import click
+
+from covenue.cli.printing import plain, print_json
+from covenue.errors import BadInput, CovenueError
+
+OK, FAILED, BAD_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
+
+
+def as_covenue_error(error: BaseException) -> CovenueError | None:
+    """The error as a value with advice; None for what only a developer can correct."""
+    if isinstance(error, CovenueError):
+        return error
+    if isinstance(error, click.ClickException):
+        what, _, advice = error.format_message().partition("\n  try: ")
+        context = getattr(error, "ctx", None)
+        path = context.command_path if isinstance(context, click.Context) else "covenue"
+        return BadInput(what, advice or f"{path} --help")
+    if isinstance(error, OSError) and error.strerror:
+        return BadInput(
+            f"the system refuses: {error.strerror}",
+            "check the path and its permissions",
+            file=str(error.filename or ""),
+        )
+    return None
+
+
+def exit_code_of(error: BaseException) -> int:
+    """2 for bad input, 130 for an interruption, 70 for a defect of this program."""
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return INTERRUPTED
+    if _is_closed_pipe(error):
+        return FAILED
+    return BAD_INPUT if as_covenue_error(error) else DEFECT
+
+
+def _is_closed_pipe(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EPIPE
+
+
+def report(error: BaseException, *, as_json: bool) -> None:
+    """Print an error: to stdout as one object, or to stderr as one screen."""
+    if _is_closed_pipe(error):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left
+    elif isinstance(error, KeyboardInterrupt | click.Abort):
+        _print({"error": "Interrupted", "what": "interrupted", "advice": RESUME}, as_json)
+    elif (known := as_covenue_error(error)) is not None:
+        _print_known(known, as_json)
+    else:
+        _print_defect(error, as_json)
+
+
+RESUME = "what was written is whole; continue a run with covenue run --resume LEDGER"
+
+
+def _print_known(error: CovenueError, as_json: bool) -> None:
+    if as_json:
+        print_json(error.diagnostics())
+    else:
+        click.echo(plain(str(error), lines=True), err=True)
+
+
+def _print_defect(error: BaseException, as_json: bool) -> None:
+    import traceback
+
+    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    what = f"{type(error).__name__}: {error}"
+    _print({"error": "Defect", "what": what, "advice": "report this; it is our mistake"}, as_json)
+
+
+def _print(fields: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(fields)
+    else:
+        text = f"{fields['error']}: {fields['what']}\n  try: {fields['advice']}"
+        click.echo(plain(text, lines=True), err=True)

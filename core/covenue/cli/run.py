@@ -1,0 +1,132 @@
+"""`covenue run`: a scenario file, checked only, run, or resumed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from covenue.cli.failures import FAILED
+from covenue.cli.printing import figures, json_option, print_json, print_table, watching
+from covenue.cli.scenario_arguments import (
+    ANY_OPTION,
+    existing_file,
+    one_positional,
+    out_option,
+    refuse_used,
+    split_arguments,
+)
+from covenue.errors import BadInput
+
+if TYPE_CHECKING:
+    from covenue.registry.load import Registry
+    from covenue.rounds.run import RunResult
+    from covenue.rounds.scenario import ScenarioFile
+
+
+@click.command("run", context_settings=ANY_OPTION)
+@click.argument(
+    "arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SCENARIO.toml] [--OPTION VALUE]…"
+)
+@click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="LEDGER",
+    help="Continue an interrupted run from its ledger.",
+)
+@out_option
+@json_option
+def command(
+    arguments: tuple[str, ...],
+    dry_run: bool,
+    resume: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Run a scenario file, or resume an interrupted run.
+
+    Options that the scenario declares follow its path. Without --out, everything is written to
+    ./covenue-<scenario's name>.
+    """
+    from covenue.registry.load import Registry
+
+    registry = Registry()
+    if resume is not None:
+        if arguments or dry_run or out is not None:
+            raise BadInput(
+                "--resume continues a run as it was begun",
+                "give --resume LEDGER alone",
+                field="--resume",
+                value=str(resume),
+            )
+        _finish(_resume(registry, resume, as_json), as_json)
+        return
+    positional, options = split_arguments(arguments)
+    path = one_positional(positional, "scenario file")
+    if path is None:
+        raise BadInput("no scenario file is given", "covenue run SCENARIO.toml, or covenue demo")
+    from covenue.rounds.scenario import read_scenario
+
+    scenario = read_scenario(Path(path), options)
+    if dry_run:
+        _dry_run(registry, scenario, as_json)
+        return
+    _finish(_run(registry, scenario, out, as_json), as_json)
+
+
+def _run(
+    registry: "Registry", scenario: "ScenarioFile", out: Path | None, as_json: bool
+) -> "RunResult":
+    from covenue.rounds.run import prepare, run
+
+    target = refuse_used(out or Path(f"covenue-{scenario.name}"))
+    prepared = prepare(scenario, registry)
+    with watching(as_json=as_json) as show:
+        return run(prepared, target, show)
+
+
+def _resume(registry: "Registry", ledger: Path, as_json: bool) -> "RunResult":
+    from covenue.rounds.run import resume
+
+    path = existing_file(ledger, "ledger")
+    with watching(as_json=as_json) as show:
+        return resume(path, registry, show)
+
+
+def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> None:
+    from covenue.rounds.run import prepare
+
+    prepare(scenario, registry)
+    wanted = {("domains", scenario.domain), ("solvers", scenario.solver)}
+    wanted |= {("ledgers", scenario.ledger), ("engines", scenario.engine)}
+    wanted |= {("privacy", name) for name in scenario.privacy}
+    wanted |= {("venues", party.venue) for party in scenario.parties}
+    plugins = [registry.ref(*pair).model_dump(mode="json") for pair in sorted(wanted)]
+    if as_json:
+        print_json(
+            {
+                "status": "ready",
+                "scenario": scenario.name,
+                "parties": len(scenario.parties),
+                "orders": len(scenario.orders),
+                "options": dict(scenario.chosen),
+                "plugins": plugins,
+            }
+        )
+        return
+    columns = ("family", "name", "plugin", "version", "content")
+    rows = [[str(plugin[column]) for column in columns] for plugin in plugins]
+    print_table(f"{scenario.name} is ready to run; nothing was written", columns, rows)
+
+
+def _finish(result: "RunResult", as_json: bool) -> None:
+    summary: dict[str, Any] = {**result.summary, "status": result.status}
+    summary |= {"ledger": str(result.ledger.resolve()), "root": result.root}
+    if result.report is not None:
+        summary["report"] = str(result.report.resolve())
+    if as_json:
+        print_json(summary)
+    else:
+        print_table("run", ("figure", "value"), list(figures(summary)))
+    if result.status != "ok":
+        click.get_current_context().exit(FAILED)

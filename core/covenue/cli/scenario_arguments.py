@@ -1,0 +1,69 @@
+"""A scenario's own options on the command line: `--fees retail --quantity=25`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from covenue.errors import BadInput, OutputExists
+
+ANY_OPTION = {"ignore_unknown_options": True}
+"""Context settings of commands that hand unknown options to the scenario."""
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Positional arguments, and options with their values; a scenario's option takes one value."""
+    positional: list[str] = []
+    options: dict[str, str] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("--") or argument == "--":
+            positional.append(argument)
+            continue
+        name, equals, value = argument[2:].partition("=")
+        if not equals:
+            value = next(rest, "")
+        if not value:
+            raise BadInput(f"--{name} needs a value", f"write --{name} VALUE", field=f"--{name}")
+        if name in options:
+            raise BadInput(f"--{name} is given twice", "give it once", field=f"--{name}")
+        options[name] = value
+    return positional, options
+
+
+def one_positional(positional: Sequence[str], what: str) -> str | None:
+    """The only positional argument, or None. Raises BadInput on a second one."""
+    if len(positional) > 1:
+        raise BadInput(
+            f"one {what} is expected, not {len(positional)}",
+            f"name one {what}",
+            value=" ".join(positional),
+        )
+    return positional[0] if positional else None
+
+
+def refuse_used(out: Path) -> Path:
+    """The absolute output folder. Raises OutputExists when something lies there already."""
+    if out.is_dir() and not any(out.iterdir()):
+        return out.resolve()
+    if out.exists() or out.is_symlink():
+        raise OutputExists(
+            "the output is already there; nothing was written",
+            "choose another folder with --out, move this one away, or continue its run with "
+            "`covenue run --resume LEDGER`",
+            file=str(out),
+            field="--out",
+        )
+    return out.resolve()
+
+
+def existing_file(path: Path, what: str) -> Path:
+    """The absolute path of a file or folder that is there. Raises BadInput."""
+    if not path.exists():
+        raise BadInput(f"there is no {what} at that path", f"give the path of a {what}", str(path))
+    return path.resolve()
+
+
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for all that is written."
+)

@@ -1,0 +1,25 @@
+"""`covenue verify`: signatures, proofs, budgets, totals and transcript; no private data."""
+
+from pathlib import Path
+
+import click
+
+from covenue.cli.printing import json_option
+from covenue.cli.scenario_arguments import existing_file
+from covenue.cli.verdicts import conclude
+
+
+@click.command("verify")
+@click.argument("ledger", type=click.Path(path_type=Path))
+@json_option
+@click.pass_context
+def command(ctx: click.Context, ledger: Path, as_json: bool) -> None:
+    """Check a ledger without any private data.
+
+    Exit 0: it holds. Exit 1: the first damage is named.
+    """
+    from covenue.registry.load import Registry
+    from covenue.replay import verify
+
+    path = existing_file(ledger, "ledger")
+    conclude(ctx, path, lambda: verify(path, Registry()), as_json=as_json)

@@ -1,0 +1,271 @@
+"""Depths two and three: a venue's answers from its own data; all venues, byte for byte."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from covenue_contracts.catalogue import schema_digest
+from covenue_contracts.contract import Contract
+from covenue_contracts.ledger import ActionPlanned, OutcomeSeen, SnapshotPinned, Submit, Tail
+from covenue_contracts.plan import Order
+
+from covenue.errors import BadInput, CovenueError, LedgerDamaged, ReplayDiffers
+from covenue.hooks.ledgers import LedgerBackend
+from covenue.hooks.venues import VenueAdapter
+from covenue.ledger.audit_log import AuditLog
+from covenue.ledger.entries import Entry, encode_entry
+from covenue.ledger.integrity import check_integrity
+from covenue.ledger.tree import Frontier, leaf_hash
+from covenue.registry.load import Registry
+from covenue.replay.verdict import Check, Verdict, failed
+from covenue.replay.verify import open_ledger, verify
+from covenue.rounds import participant
+from covenue.rounds.delta_sync import Followed
+from covenue.rounds.fold import (
+    COORDINATOR_INPUTS,
+    NODE_INPUTS,
+    SETUP,
+    CoordinatorFold,
+    Group,
+    NodeFold,
+    check,
+    groups,
+)
+from covenue.rounds.identities import Identity, demo_identity, kept_identity
+from covenue.rounds.parts import builder, domain_of, mechanism_of, parts_of
+from covenue.rounds.run import (
+    follower,
+    opened_state,
+    outcome_event,
+    pin_state,
+    pinned_entry,
+    snapshot_event,
+    tail_event,
+)
+from covenue.rounds.scenario import PartyEntry, ScenarioFile, read_scenario
+from covenue.rounds.session import SIDECAR, party_ledger
+
+ADVICE = "compare the party's data and configuration with what it ran with"
+
+
+@dataclass
+class _Rebuilt:
+    """A log as it comes out again: every entry encoded anew under its recorded header."""
+
+    frontier: Frontier = field(default_factory=Frontier)
+
+    def add(self, entry: Entry, body: Contract, index: int) -> None:
+        data = encode_entry(entry.header, body)
+        if data != entry.raw:
+            raise ReplayDiffers("an entry comes out different", ADVICE, index, "/", "…", "…")
+        self.frontier, _ = self.frontier.extended([leaf_hash(data)])
+
+
+@dataclass
+class _VenueReplay:
+    """One party's log run again over its own data; `uploads` are the bytes that it sent."""
+
+    log: AuditLog
+    venue: VenueAdapter
+    fold: NodeFold
+    followed: Followed
+    heads: Mapping[int, bytes]
+    actions: dict[str, participant.Act] = field(default_factory=dict)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    snapshots: int = 0
+    outcomes: int = 0
+
+    def run(self) -> None:
+        """Recompute every step. Raises ReplayDiffers at the first difference."""
+        for group in groups(self.log.entries(), NODE_INPUTS):
+            event = self.event(group)
+            if event.body != group.input.body:
+                check(replace(group, derived=(group.input,)), (event.body,))
+            step = self.fold.apply(event)
+            check(group, step.entries)
+            self.uploads.update({o.blob: o.body for o in self.fold.state.outbox})
+            self.note_actions(group)
+
+    def event(self, group: Group) -> participant.Event:
+        """The input as this party's data gives it, at the recorded time."""
+        body = group.input.body
+        if isinstance(body, Tail):
+            event, self.followed = tail_event(self.log, group, self.followed)
+            return event
+        if isinstance(body, SnapshotPinned):
+            self.snapshots += 1
+            snapshot, reason = pin_state(self.venue, int(body.as_of))
+            last = self.fold.state.snapshot
+            pinned = pinned_entry(body.plan, body.as_of, snapshot, reason, last)
+            event = snapshot_event(group, snapshot, self.heads[group.start])
+            return replace(event, body=pinned)
+        return self.acted(group)
+
+    def acted(self, group: Group) -> participant.Event:
+        """What the venue answers when it is asked again at the recorded time."""
+        body = group.input.body
+        assert isinstance(body, OutcomeSeen)  # noqa: S101 -- the only input left
+        recorded = outcome_event(self.log, group)
+        act = self.actions.get(body.order)
+        if act is None or recorded.outcomes[0].reason in {"late", "venue error"}:
+            return recorded
+        self.outcomes += 1
+        wall = int(group.clock.wall)
+        outcomes = self.venue.apply(act.order, act.actions, act.valid_until, wall)
+        entry, _ = participant.outcome_entry(body.plan, body.order, outcomes)
+        return replace(recorded, body=entry, outcomes=tuple(outcomes))
+
+    def note_actions(self, group: Group) -> None:
+        """Keep the actions of an order id for the moment when its outcome is recomputed."""
+        if any(isinstance(entry.body, ActionPlanned) for entry in group.derived):
+            for act in participant.due(self.fold.state).acts:
+                self.actions[act.order] = act
+
+
+def replay(ledger: Path, data: Path | None, registry: Registry) -> Verdict:
+    """Replay a plan's ledger as deep as the data given allows.
+
+    data: a folder with one folder a party (and, where it moved, scenario.toml); without it, the
+    folders that the run itself named beside its ledger. Raises BadInput when there is no ledger.
+    """
+    first = verify(ledger, registry)
+    if not first.ok:
+        return first
+    checks = list(first.checks)
+    try:
+        source = _source(ledger, data)
+    except CovenueError as error:
+        checks.append(("venues", "not available", error.what))
+        return Verdict(True, "identical", first.depth, tuple(checks))
+    try:
+        uploads: dict[str, dict[str, bytes]] = {}
+        for party in source.parties:
+            name = f"venue {party.name}"
+            done = _replay_party(ledger, registry, source, party)
+            if done is None:
+                checks.append((name, "not available", "its ledger or data is not here"))
+                continue
+            uploads[done.fold.own.did] = done.uploads
+            detail = f"{done.snapshots} states, {done.outcomes} outcomes, all answers and charges"
+            checks.append((name, "pass", detail))
+        if len(uploads) < len(source.parties):
+            return Verdict(True, "identical", "venues", tuple(checks))
+        with open_ledger(ledger, registry) as backend:
+            checks.append(_rebuild(AuditLog.open(backend), registry, uploads))
+    except ReplayDiffers as error:
+        return failed("differs", "venues", tuple(checks), error)
+    except LedgerDamaged as error:
+        return failed("damaged", "venues", tuple(checks), error)
+    return Verdict(True, "identical", "full", tuple(checks))
+
+
+def _source(ledger: Path, data: Path | None) -> ScenarioFile:
+    """The scenario of a run, its parties' folders taken from `data` where that is given."""
+    if data is not None and not data.is_dir():
+        raise BadInput("there is no such folder", "give a folder with one folder a party",
+                       file=str(data), field="--data")  # fmt: skip
+    sidecar = ledger.resolve().parent / SIDECAR
+    chosen: dict[str, str] = {}
+    path: Path | None = None
+    if sidecar.is_file():
+        notes: dict[str, Any] = json.loads(sidecar.read_text())
+        path, chosen = Path(notes["scenario"]), dict(notes["options"])
+    if data is not None and (data / "scenario.toml").is_file():
+        path = data / "scenario.toml"
+    if path is None or not path.is_file():
+        raise BadInput("the run's scenario is not here", "give --data with its scenario.toml",
+                       file=str(sidecar))  # fmt: skip
+    scenario = read_scenario(path, chosen)
+    if data is None:
+        return scenario
+    moved = tuple(replace(party, folder=data / party.name) for party in scenario.parties)
+    return replace(scenario, parties=moved)
+
+
+def _replay_party(
+    ledger: Path, registry: Registry, source: ScenarioFile, party: PartyEntry
+) -> _VenueReplay | None:
+    path = party_ledger(ledger.resolve().parent, party.name)
+    if not path.is_file() or not party.folder.is_dir():
+        return None
+    with open_ledger(ledger, registry) as plan:
+        coordinator = AuditLog.open(plan)
+        order = next((e.body for e in coordinator.entries() if isinstance(e.body, Order)), None)
+    if order is None:
+        return None
+    with open_ledger(path, registry) as backend:
+        return _run_party(backend, registry, source, party, coordinator, order)
+
+
+def _run_party(
+    backend: LedgerBackend,
+    registry: Registry,
+    source: ScenarioFile,
+    party: PartyEntry,
+    coordinator: AuditLog,
+    order: Order,
+) -> _VenueReplay:
+    identity = _identity(source, party)
+    check_integrity(backend, identity.key.did)
+    log = AuditLog.open(backend)
+    venue = cast("VenueAdapter", registry.build("venues", party.venue, dict(party.venue_config),
+                                                party.folder))  # fmt: skip
+    own = participant.Self(
+        identity.key,
+        identity.master,
+        builder(domain_of(registry, order.goal.domain), party.config),
+        mechanism_of(registry, order.privacy),
+        schema_digest,
+    )
+    run = _VenueReplay(
+        log,
+        venue,
+        NodeFold(own, opened_state(log)),
+        follower(coordinator.origin, coordinator.did),
+        log.heads(),
+    )
+    try:
+        run.run()
+    finally:
+        venue.close()
+    return run
+
+
+def _identity(source: ScenarioFile, party: PartyEntry) -> Identity:
+    """A demo's identity is derived; anyone else's master is beside its data, or not ours to use."""
+    if source.demo:
+        return demo_identity(source.seed, "party", party.name)
+    return kept_identity(party.folder / f"{party.name}.master", create=False)
+
+
+def _rebuild(
+    log: AuditLog, registry: Registry, uploads: Mapping[str, Mapping[str, bytes]]
+) -> Check:
+    """Fold the plan's ledger again from the replayed parties' own bytes; the root must come out."""
+    fold = CoordinatorFold(parts_of(registry))
+    rebuilt = _Rebuilt()
+    recorded = list(enumerate(log.entries()))
+    steps = {group.index: group for group in groups(log.entries(), COORDINATOR_INPUTS)}
+    bodies: dict[int, Contract] = {}
+    for index, group in steps.items():
+        body = group.input.body
+        envelope = None
+        if isinstance(body, Submit):
+            envelope = uploads.get(body.sender, {}).get(body.blob)
+            if envelope is None:
+                raise ReplayDiffers("a message in the ledger is not the replayed party's", ADVICE,
+                                    index, "/body/blob", body.blob, "not sent")  # fmt: skip
+        derived = fold.apply(int(group.clock.wall), body, envelope)
+        check(group, derived)
+        bodies[index] = body
+        bodies.update({index + 1 + n: entry for n, entry in enumerate(derived or ())})
+    for index, entry in recorded:
+        body = entry.body if entry.header.kind in SETUP else bodies[index]
+        rebuilt.add(entry, body, index)
+    if rebuilt.frontier.root() != log.root():
+        raise ReplayDiffers("the root comes out different", ADVICE, log.size, "/root",
+                            log.root().hex(), rebuilt.frontier.root().hex())  # fmt: skip
+    return ("full", "pass", f"the ledger comes out byte-identical, root {log.root().hex()}")
+

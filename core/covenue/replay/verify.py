@@ -1,0 +1,120 @@
+"""Depth one: everything that needs no private data.
+
+Every stored byte is recomputed (entries, leaves, tree, checkpoints, blobs); then the coordinator's
+machine runs again from its inputs: signatures, totals, the solver's transcript, every decision.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from covenue_contracts.plan import Order
+
+from covenue.errors import BadInput, CovenueError, LedgerDamaged, ReplayDiffers
+from covenue.hooks.ledgers import LedgerBackend
+from covenue.ledger.audit_log import AuditLog
+from covenue.ledger.integrity import check_integrity
+from covenue.registry.load import Registry
+from covenue.replay.verdict import Check, Verdict, failed
+from covenue.rounds.fold import COORDINATOR_INPUTS, CoordinatorFold, check, groups
+from covenue.rounds.parts import parts_of
+from covenue.rounds.run import refold_coordinator
+
+TRANSCRIPT = "transcript"
+
+
+@contextmanager
+def open_ledger(path: Path, registry: Registry) -> Iterator[LedgerBackend]:
+    """A ledger file, opened for reading by whichever installed backend knows it.
+
+    Raises BadInput when there is no such file, LedgerDamaged when no backend can read it.
+    """
+    if not path.is_file():
+        raise BadInput("there is no ledger", "give the path of a ledger file", file=str(path))
+    reasons: list[CovenueError] = []
+    for name in registry.names("ledgers"):
+        try:
+            factory = registry.load("ledgers", name)
+            backend = cast("LedgerBackend", factory(path, create=False, writable=False))
+        except CovenueError as error:
+            reasons.append(error)
+            continue
+        try:
+            yield backend
+        finally:
+            backend.close()
+        return
+    raise _unreadable(path, reasons)
+
+
+def _unreadable(path: Path, reasons: list[CovenueError]) -> CovenueError:
+    damaged = next((error for error in reasons if isinstance(error, LedgerDamaged)), None)
+    if damaged is not None:
+        return damaged
+    return BadInput(
+        "no installed ledger backend can read this file",
+        "see `covenue plugins list`; a SQLite ledger needs covenue-ledger-sqlite",
+        file=str(path),
+    )
+
+
+def verify(ledger: Path, registry: Registry) -> Verdict:
+    """Verify one ledger without private data. Raises BadInput when there is none."""
+    try:
+        with open_ledger(ledger, registry) as backend:
+            return verify_backend(backend, registry)
+    except LedgerDamaged as error:
+        return failed("damaged", "integrity", (("integrity", "fail", error.what),), error)
+
+
+def verify_backend(backend: LedgerBackend, registry: Registry) -> Verdict:
+    """Verify an open ledger."""
+    checks: list[Check] = []
+    try:
+        report = check_integrity(backend)
+        checks.append(("integrity", "pass", f"{report.size} entries, root {report.root}"))
+        log = AuditLog.open(backend)
+        if log.genesis.config.get("role") != "coordinator":
+            checks.append((TRANSCRIPT, "not available", "a node's log: replay it with its data"))
+            return Verdict(True, "ok", "integrity", tuple(checks))
+        checks.extend(transcript(log, registry))
+    except ReplayDiffers as error:
+        checks.append((TRANSCRIPT, "fail", error.what))
+        return failed("differs", TRANSCRIPT, tuple(checks), error)
+    except LedgerDamaged as error:
+        checks.append(("integrity", "fail", error.what))
+        return failed("damaged", "integrity", tuple(checks), error)
+    return Verdict(True, "ok", TRANSCRIPT, tuple(checks))
+
+
+def transcript(log: AuditLog, registry: Registry) -> tuple[Check, ...]:
+    """Run the coordinator's machine again. Raises ReplayDiffers at the first difference."""
+    check_plugins(log, registry)
+    fold = CoordinatorFold(parts_of(registry))
+    steps = 0
+    for group in groups(log.entries(), COORDINATOR_INPUTS):
+        check(group, refold_coordinator(fold, group, log))
+        steps += 1
+    return (
+        ("plugins", "pass", "those that the orders name, by digest"),
+        (TRANSCRIPT, "pass", f"{steps} steps recomputed: signatures, totals, solver, decisions"),
+    )
+
+
+def check_plugins(log: AuditLog, registry: Registry) -> None:
+    """Compare the plugins of every order, by content, with those installed here."""
+    for index, entry in enumerate(log.entries()):
+        if not isinstance(entry.body, Order):
+            continue
+        for position, pinned in enumerate(entry.body.plugins):
+            here = registry.ref(pinned.family, pinned.name)
+            if here != pinned:
+                raise ReplayDiffers(
+                    f"plugin {pinned.plugin} is not the one that this plan was made with",
+                    f"install {pinned.plugin} {pinned.version} with the recorded content",
+                    index,
+                    f"/body/plugins/{position}/content",
+                    pinned.content,
+                    here.content,
+                )

@@ -1,0 +1,113 @@
+"""Reads finished logs for reports: what was planned, what left each party, what was executed.
+
+Everything here is opened outside the cohort; nothing of it ran during the plan.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from covenue_contracts.canonical import parse_as
+from covenue_contracts.ledger import KillSwitch, OutcomeSeen, Submit
+from covenue_contracts.local import Outcome, Outcomes
+from covenue_contracts.plan import PlanClose, PlanDelta, PlanGo, PlanOpen, QueryAsked
+
+from covenue.hooks.domains import OpenedPlan
+from covenue.ledger.audit_log import AuditLog
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes of envelopes that left the parties, and in how many messages."""
+
+    bytes: Mapping[str, int] = field(default_factory=dict)
+    round_bytes: int = 0
+    round_messages: int = 0
+
+    def per_party_per_round(self) -> int:
+        """Mean bytes of one party's message in one round, rounded up."""
+        return -(-self.round_bytes // self.round_messages) if self.round_messages else 0
+
+
+def opened_plans(log: AuditLog, nodes: Mapping[str, AuditLog]) -> tuple[OpenedPlan, ...]:
+    """Every plan of a coordinator's log, with the outcomes of the nodes' logs (by party name)."""
+    outcomes = _outcomes(nodes)
+    plans: dict[str, OpenedPlan] = {}
+    for entry in log.entries():
+        body = entry.body
+        if isinstance(body, PlanOpen):
+            plans[body.plan] = OpenedPlan(
+                number=body.number,
+                mode=body.mode,
+                as_of=int(body.as_of),
+                goal=body.goal,
+                delta=None,
+                rounds=0,
+                closed="",
+                executed=outcomes.get(body.plan, {}),
+            )
+        elif isinstance(body, QueryAsked | PlanDelta | PlanGo | PlanClose):
+            plans[body.plan] = _told(plans[body.plan], body)
+    return tuple(plans.values())
+
+
+def _told(plan: OpenedPlan, body: QueryAsked | PlanDelta | PlanGo | PlanClose) -> OpenedPlan:
+    if isinstance(body, QueryAsked):
+        return replace(plan, rounds=plan.rounds + 1)
+    if isinstance(body, PlanDelta):
+        return replace(plan, delta=body)
+    if isinstance(body, PlanGo):
+        return replace(plan, went=True)
+    return replace(plan, closed=body.reason)
+
+
+def _outcomes(nodes: Mapping[str, AuditLog]) -> dict[str, dict[str, Sequence[Outcome]]]:
+    found: dict[str, dict[str, Sequence[Outcome]]] = {}
+    for name in sorted(nodes):
+        for entry in nodes[name].entries():
+            if isinstance(entry.body, OutcomeSeen):
+                body = nodes[name].get_blob(entry.body.outcomes)
+                found.setdefault(entry.body.plan, {})[name] = parse_as(Outcomes, body).outcomes
+    return found
+
+
+def traffic(log: AuditLog) -> Traffic:
+    """What left each party (by did), from the envelopes that the coordinator kept."""
+    sizes: dict[str, int] = {}
+    round_bytes = round_messages = 0
+    for entry in log.entries():
+        if isinstance(entry.body, Submit):
+            size = len(log.get_blob(entry.body.blob))
+            sizes[entry.body.sender] = sizes.get(entry.body.sender, 0) + size
+            if entry.body.round > 0:
+                round_bytes += size
+                round_messages += 1
+    return Traffic(sizes, round_bytes, round_messages)
+
+
+def rounds_median(plans: Iterable[OpenedPlan]) -> float:
+    """The median number of rounds of the plans that reached a proposal."""
+    counts = [plan.delta.rounds for plan in plans if plan.delta is not None]
+    return float(median(counts)) if counts else 0.0
+
+
+def ending(log: AuditLog) -> str:
+    """How a run ended: `ok`, `killed`, `unfilled`, or why a standing plan came to nothing."""
+    modes: dict[str, str] = {}
+    status = "ok"
+    for entry in log.entries():
+        body = entry.body
+        if isinstance(body, KillSwitch):
+            return "killed"
+        if isinstance(body, PlanOpen):
+            modes[body.plan] = body.mode
+        elif isinstance(body, PlanClose) and status == "ok":
+            status = _status(modes[body.plan], body)
+    return status
+
+
+def _status(mode: str, close: PlanClose) -> str:
+    if mode == "standing":
+        return close.reason if close.reason.startswith("void") else "ok"
+    whole = all(int(amount) == 0 for amount in (*close.left, *close.reserved, *close.committed))
+    return "unfilled" if close.order_done and not whole else "ok"

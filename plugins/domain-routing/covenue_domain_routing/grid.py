@@ -1,0 +1,77 @@
+"""One public axis of integer keys: all-in price first, the venue's slot as tie break."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from covenue.errors import BadInput
+from covenue_contracts.plan import Member
+from covenue_contracts.shared import Space
+from covenue_domain_routing.goals import Terms
+
+SIGNAL = "routing-depth"
+HIGHEST_PRICE = 2**40 - 1
+MOST_MEMBERS = 2**20
+RING_MOST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class KeyGrid:
+    """How prices and keys correspond; the same for all participants of an order.
+
+    buying:  key = price * 2^shift + slot                (cheapest first)
+    selling: key = (top - price) * 2^shift + slot        (dearest first)
+    limit: worst price that is offered. members * quantity * top < 2^63, so no sum can wrap.
+    """
+
+    buying: bool
+    shift: int
+    top: int
+    limit: int
+
+    @property
+    def key_range(self) -> tuple[int, int]:
+        """(first, end) of the keys that a level may have."""
+        steps = self.limit if self.buying else self.top - self.limit
+        return 0, (steps + 1) << self.shift
+
+    def price_of(self, key: int) -> int:
+        """The all-in price of a key, in price units."""
+        steps = key >> self.shift
+        return steps if self.buying else self.top - steps
+
+
+def key_grid(terms: Terms, members: Sequence[Member]) -> KeyGrid:
+    """The grid of an order: it depends on its whole quantity, not on what is left of it.
+
+    Raises BadInput when quantity, limit and members cannot be summed within 64 bits.
+    """
+    slots = max((member.slot for member in members), default=0) + 1
+    size = max(len(members), slots, 1)
+    if size > MOST_MEMBERS:
+        raise BadInput(
+            "a slot is too large for the tie bits of a key",
+            f"number the members from 0, at most {MOST_MEMBERS} of them",
+            field="party.slot",
+            value=str(slots - 1),
+        )
+    top = min(HIGHEST_PRICE, RING_MOST // size // max(1, terms.quantity))
+    worst = terms.limit if terms.limit is not None else (top if terms.side == "buy" else 0)
+    if top < 1 or worst > top:
+        raise BadInput(
+            "the order is too large: its value could leave 64 bits",
+            "use a larger lot, a smaller price_scale, or split the order",
+            field="quantity" if terms.limit is None else "limit_price",
+            value=str(terms.quantity * terms.lot if terms.limit is None else worst),
+        )
+    return KeyGrid(terms.side == "buy", (size - 1).bit_length(), top, worst)
+
+
+def space(members: Sequence[Member]) -> Space:
+    """Lots below each probe, and the value of those below the first; exact integers."""
+    return Space(
+        signal=SIGNAL,
+        names=("lots", "value"),
+        units=("lot", "lot-price"),
+        scale_bits=0,
+        bound=str(RING_MOST // max(1, len(members))),
+    )

@@ -1,0 +1,152 @@
+"""Envelopes and rosters: sealed once, opened strictly."""
+
+import json
+from typing import Any
+
+import pytest
+from covenue.errors import CovenueError, EnvelopeRefused, IdentityRefused
+from covenue.identity import envelopes as envelopes_module
+from covenue.identity.envelopes import open_envelope, payload_of, seal
+from covenue.identity.keys import SigningKey
+from covenue.identity.roster import check_roster, make_roster, roster_digest
+from covenue_contracts.canonical import canonical
+from covenue_contracts.plan import Member
+from hypothesis import given
+from hypothesis import strategies as st
+
+KEY = SigningKey.from_seed(bytes(32))
+OTHER = SigningKey.from_seed(b"\x01" * 32)
+SECRET = b"canary-of-the-payload"
+
+
+def sealed(key: SigningKey = KEY, **changes: Any) -> bytes:
+    fields: dict[str, Any] = {
+        "plan": "a" * 64,
+        "round": 3,
+        "phase": "upload",
+        "sequence": 7,
+        "sent": "1723161260000000000",
+        "contract": "b" * 64,
+        "payload": SECRET,
+    }
+    return seal(key, **{**fields, **changes})
+
+
+def test_the_bytes_of_an_envelope_are_pinned() -> None:
+    assert sealed().decode() == (
+        "GOLDEN_ENVELOPE"
+    )
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**53 - 1))
+def test_what_is_sealed_opens(payload: bytes, sequence: int) -> None:
+    data = sealed(payload=payload, sequence=sequence)
+    envelope = open_envelope(data)
+    assert payload_of(envelope) == payload
+    assert (envelope.sender, envelope.sequence) == (KEY.did, sequence)
+    assert canonical(envelope) == data == sealed(payload=payload, sequence=sequence)
+
+
+def test_every_flipped_byte_is_refused() -> None:
+    data = sealed()
+    for at in range(len(data)):
+        for mask in (1, 0x20, 0x80):
+            changed = data[:at] + bytes([data[at] ^ mask]) + data[at + 1 :]
+            with pytest.raises(EnvelopeRefused) as refused:
+                open_envelope(changed)
+            assert SECRET.decode() not in str(refused.value)
+
+
+def test_every_swapped_field_is_refused() -> None:
+    good, other = json.loads(sealed()), json.loads(sealed(OTHER, plan="c" * 64, round=4,
+        phase="vote", sequence=8, sent="1", contract="d" * 64, payload=b"x"))  # fmt: skip
+    for field in good:
+        with pytest.raises(EnvelopeRefused):
+            open_envelope(canonical({**good, field: other[field]}))
+
+
+MALFORMED = {
+    "no JSON": b"\xff",
+    "a list": b"[]",
+    "an empty document": b"{}",
+    "a space": sealed().replace(b",", b", ", 1),
+    "a final newline": sealed() + b"\n",
+    "an unknown field": canonical({**json.loads(sealed()), "extra": 1}),
+    "a missing signature": canonical(
+        {name: value for name, value in json.loads(sealed()).items() if name != "signature"}
+    ),
+    "an empty signature": canonical({**json.loads(sealed()), "signature": ""}),
+    "a sender that is no key": canonical(
+        {**json.loads(sealed()), "sender": "did:key:z" + "1" * 48}
+    ),
+    "deep nesting": b"[" * 5000 + b"]" * 5000,
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_malformed_bytes_are_refused(case: str) -> None:
+    with pytest.raises(EnvelopeRefused):
+        open_envelope(MALFORMED[case])
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_typed_refusal(data: bytes) -> None:
+    with pytest.raises(EnvelopeRefused):
+        open_envelope(data)
+
+
+def test_a_second_spelling_of_the_signature_is_refused() -> None:
+    document = json.loads(sealed())
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    text = document["signature"]
+    at = len(text.rstrip("=")) - 1
+    respelled = text[:at] + letters[letters.index(text[at]) ^ 1] + text[at + 1 :]
+    with pytest.raises(EnvelopeRefused, match="base64"):
+        open_envelope(canonical({**document, "signature": respelled}))
+
+
+def test_without_the_signature_check_a_forged_sender_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forged = canonical({**json.loads(sealed(OTHER)), "sender": KEY.did})
+    with pytest.raises(EnvelopeRefused):
+        open_envelope(forged)
+    monkeypatch.setattr(envelopes_module, "verify", lambda *_: True)
+    assert open_envelope(forged).sender == KEY.did
+
+
+def member(seed: int, slot: int, name: str) -> Member:
+    return Member(did=SigningKey.from_seed(bytes([seed]) * 32).did, slot=slot, name=name)
+
+
+def test_a_roster_is_the_same_in_any_order() -> None:
+    members = [member(1, 0, "a"), member(2, 1, "b"), member(3, 2, "c")]
+    roster = make_roster(KEY.did, members)
+    assert roster == make_roster(KEY.did, reversed(members))
+    assert [m.did for m in roster.members] == sorted(m.did for m in members)
+    assert roster_digest(roster) == "GOLDEN_ROSTER"
+
+
+REPEATED = {
+    "did": [member(1, 0, "a"), member(1, 1, "b")],
+    "slot": [member(1, 0, "a"), member(2, 0, "b")],
+    "name": [member(1, 0, "a"), member(2, 1, "a")],
+}
+
+
+@pytest.mark.parametrize("field", REPEATED)
+def test_a_roster_that_repeats_a_value_is_refused(field: str) -> None:
+    with pytest.raises(IdentityRefused) as refused:
+        make_roster(KEY.did, REPEATED[field])
+    assert refused.value.field == f"members.{field}"
+
+
+def test_a_received_roster_is_checked_too() -> None:
+    roster = make_roster(KEY.did, [member(1, 0, "a"), member(2, 1, "b")])
+    turned = roster.model_copy(update={"members": roster.members[::-1]})
+    no_key = roster.model_copy(update={"coordinator": "did:key:z" + "1" * 48})
+    for bad in (turned, no_key):
+        with pytest.raises(CovenueError):
+            check_roster(bad)
+    with pytest.raises(IdentityRefused):
+        make_roster(KEY.did, [])
