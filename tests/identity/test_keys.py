@@ -5,13 +5,14 @@ import pickle
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from covenue.errors import IdentityRefused, OutputExists
 from covenue.identity import did as did_module
 from covenue.identity import keys as keys_module
 from covenue.identity.did import did_of
 from covenue.identity.keys import SigningKey, derive, tagged, verify, verify_untagged
-from hypothesis import given
-from hypothesis import strategies as st
 
 KEY = SigningKey.from_seed(bytes(32))
 ORDER = 2**252 + 27742317777372353535851937790883648493

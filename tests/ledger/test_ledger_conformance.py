@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
 from covenue.errors import BadInput, LedgerDamaged
 from covenue.hooks.ledgers import Seal
 from covenue.testing.ledgers import LEDGER_1, LedgerCases, ledger_conformance

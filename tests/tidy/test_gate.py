@@ -39,7 +39,7 @@ def test_only_the_flag_installs_outside_the_environment() -> None:
     assert text.count("apt-get install") == text.count("apt-get update") == 1
     function = text[text.index("system_packages() {") : text.index("step_format()")]
     assert "apt-get install" in function
-    assert re.findall(r"^.*[^_]system_packages.*$", text, re.MULTILINE) == [
+    assert re.findall(r"^ +.*system_packages.*$", text, re.MULTILINE) == [
         "  if [[ $system == yes ]]; then system_packages; fi"
     ]
 

@@ -59,6 +59,7 @@ def test_a_hook_is_implemented_by_a_plugin(hook: str) -> None:
 @pytest.mark.parametrize("hook", hookspecs())
 def test_a_hook_has_a_test(hook: str) -> None:
     wanted = protocols(hookspecs()[hook]) | {hook}
-    elsewhere = [p for p in python("tests") if p != Path(__file__).resolve()]
+    suites = [p for p in python("core") if p.is_relative_to(ROOT / "core/covenue/testing")]
+    elsewhere = [*suites, *(p for p in python("tests") if p != Path(__file__).resolve())]
     tested = [name(p) for p in elsewhere if any(word in p.read_text() for word in wanted)]
     assert tested, f"no test names {hook} or one of {sorted(wanted)}"

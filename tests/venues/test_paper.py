@@ -229,6 +229,18 @@ def test_a_journal_cut_within_its_header_starts_anew(tmp_path: Path) -> None:
         assert journal_of(tmp_path).read_bytes() == whole
 
 
+def test_a_full_disk_returns_no_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    venue, write = kept(tmp_path), os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:20]))
+    order = actions(buy(USDM, PRICE, 2))
+    with pytest.raises(BadInput, match="disk is full"):
+        venue.apply(order_id(1), order, LATER, at(1))
+    monkeypatch.undo()
+    with pytest.raises(BadInput, match="a write of this one failed"):
+        venue.apply(order_id(1), order, LATER, at(1))
+    assert kept(tmp_path).reconcile(order_id(1)) is NEVER_SEEN
+
+
 def test_a_restored_journal_refreshes_levels_as_before(tmp_path: Path) -> None:
     events = market(((PRICE, 5),), Change(at(5), 106, 110, 105, asks=((PRICE, 6),)))
     config = {"journal": str(journal_of(tmp_path))}

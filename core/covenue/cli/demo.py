@@ -15,6 +15,7 @@ from covenue.cli.scenario_arguments import (
     refuse_used,
     split_arguments,
 )
+from covenue.cli.summary import summed_up
 from covenue.errors import BadInput, CovenueError, PluginUnknown
 
 if TYPE_CHECKING:
@@ -121,18 +122,11 @@ def _run_and_replay(
     registry: "Registry", path: Path, options: dict[str, str], out: Path, as_json: bool
 ) -> dict[str, Any]:
     from covenue.replay import replay
-    from covenue.rounds.run import prepare, run
     from covenue.rounds.scenario import read_scenario
+    from covenue.rounds.session import prepare, run
 
     target = refuse_used(out)
     prepared = prepare(read_scenario(path, options), registry)
     with watching(as_json=as_json) as show:
         result = run(prepared, target, show)
-    verdict = replay(result.ledger, None, registry)
-    summary = {**result.summary, "status": result.status, "replay": verdict.status}
-    summary |= {"ledger": str(result.ledger.resolve()), "root": result.root}
-    if result.report is not None:
-        summary["report"] = str(result.report.resolve())
-    if verdict.difference is not None:
-        summary["difference"] = verdict.difference
-    return summary
+    return summed_up(result, replay(result.ledger, None, registry))

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from covenue.cli.printing import figures, json_option, print_json, print_table
-from covenue.cli.scenario_arguments import existing_file
+from covenue.cli.scenario_arguments import existing_ledger
+from covenue.errors import BadInput
 
 
 @click.command("kill")
@@ -14,21 +15,36 @@ from covenue.cli.scenario_arguments import existing_file
     "--ledger",
     type=click.Path(path_type=Path),
     metavar="LEDGER",
-    help="The coordinator's ledger, where several lie here.",
+    help="The coordinator's ledger (default: the only one in a folder here).",
 )
 @click.option("--reason", default="operator", show_default=True, help="Written into the ledger.")
 @json_option
 def command(plan: str, ledger: Path | None, reason: str, as_json: bool) -> None:
     """Stop a plan.
 
-    PLAN is its digest, or enough of its first digits. Before `plan.go` the plan is void; after it,
-    those who have not acted stop, and the plan is settled.
+    PLAN is its digest, as `covenue ledger show --kind plan.open` prints it. Before `plan.go` the
+    plan is void; after it, those who have not acted stop, and the plan is settled.
     """
-    from covenue.rounds.run import kill
+    from covenue.registry.load import Registry
+    from covenue.rounds.session import kill
 
-    path = existing_file(ledger, "ledger") if ledger is not None else None
-    document = kill(plan, reason, path)
+    path = _only_ledger_here() if ledger is None else existing_ledger(ledger)
+    document = kill(plan, reason, path, Registry())
     if as_json:
         print_json(document)
     else:
         print_table("kill", ("field", "value"), list(figures(document)))
+
+
+def _only_ledger_here() -> Path:
+    from covenue.rounds.session import LEDGER
+
+    found = sorted([*Path().glob(LEDGER), *Path().glob(f"*/{LEDGER}")])
+    if len(found) == 1:
+        return found[0].resolve()
+    raise BadInput(
+        f"{len(found)} ledgers lie in folders here",
+        "name the coordinator's: --ledger LEDGER",
+        field="--ledger",
+        value=" ".join(str(path) for path in found),
+    )

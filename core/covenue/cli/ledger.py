@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from covenue.cli.printing import json_option, print_json, print_table
-from covenue.cli.scenario_arguments import existing_file
-from covenue.errors import BadInput, CovenueError, LedgerDamaged
+from covenue.cli.scenario_arguments import existing_ledger
+from covenue.errors import BadInput
 
 if TYPE_CHECKING:
     from covenue.hooks.ledgers import LedgerBackend
@@ -29,8 +28,11 @@ def command() -> None:
 @json_option
 def show(ledger: Path, kind: str | None, start: int, limit: int, as_json: bool) -> None:
     """Print entries of a ledger; nothing is checked, see `covenue verify`."""
-    path = existing_file(ledger, "ledger")
-    with closing(open_ledger(path)) as backend:
+    from covenue.registry.load import Registry
+    from covenue.replay import open_ledger
+
+    path = existing_ledger(ledger)
+    with open_ledger(path, Registry()) as backend:
         latest = backend.latest()
         size = latest.size if latest else 0
         entries = list(_entries(backend, size, kind, start, limit))
@@ -45,43 +47,6 @@ def show(ledger: Path, kind: str | None, start: int, limit: int, as_json: bool) 
     ]
     title = f"{path}: {size} entries, {len(rows)} shown"
     print_table(title, ("entry", "kind", "author", "body"), rows)
-
-
-def open_ledger(path: Path) -> "LedgerBackend":
-    """The ledger at a path, read only, by the first installed backend that knows it.
-
-    Raises BadInput when none does, with what each of them said; LedgerDamaged when the only
-    backend that knows the file finds it damaged.
-    """
-    from covenue.registry.load import Registry
-
-    if path.is_dir():
-        raise BadInput(
-            "that is a folder, not a ledger",
-            "give the ledger file inside it",
-            file=str(path),
-            field="LEDGER",
-        )
-    registry, said = Registry(), []
-    for name in registry.names("ledgers"):
-        try:
-            backend: LedgerBackend = registry.build(
-                "ledgers", name, path, create=False, writable=False
-            )
-        except CovenueError as error:
-            said.append((name, error))
-        else:
-            return backend
-    damaged = [error for _, error in said if isinstance(error, LedgerDamaged)]
-    if len(damaged) == 1:
-        raise damaged[0]
-    raise BadInput(
-        "no installed ledger backend can open that file: "
-        + "; ".join(f"{name}: {error.what}" for name, error in said),
-        "install the backend that wrote it: see `covenue plugins list`",
-        file=str(path),
-        field="LEDGER",
-    )
 
 
 def _entries(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from covenue.rounds.run import Progress
+    from covenue.rounds.session import Progress
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from covenue.cli.printing import json_option
-from covenue.cli.scenario_arguments import existing_file
+from covenue.cli.scenario_arguments import existing_file, existing_ledger
 from covenue.cli.verdicts import conclude
 
 
@@ -27,6 +27,6 @@ def command(ctx: click.Context, ledger: Path, data: Path | None, as_json: bool) 
     from covenue.registry.load import Registry
     from covenue.replay import replay
 
-    path = existing_file(ledger, "ledger")
+    path = existing_ledger(ledger)
     folder = existing_file(data, "data folder") if data is not None else None
     conclude(ctx, path, lambda: replay(path, folder, Registry()), as_json=as_json)

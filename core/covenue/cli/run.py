@@ -1,7 +1,7 @@
 """`covenue run`: a scenario file, checked only, run, or resumed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,18 +9,19 @@ from covenue.cli.failures import FAILED
 from covenue.cli.printing import figures, json_option, print_json, print_table, watching
 from covenue.cli.scenario_arguments import (
     ANY_OPTION,
-    existing_file,
+    existing_ledger,
     one_positional,
     out_option,
     refuse_used,
     split_arguments,
 )
+from covenue.cli.summary import summed_up
 from covenue.errors import BadInput
 
 if TYPE_CHECKING:
     from covenue.registry.load import Registry
-    from covenue.rounds.run import RunResult
     from covenue.rounds.scenario import ScenarioFile
+    from covenue.rounds.session import RunResult
 
 
 @click.command("run", context_settings=ANY_OPTION)
@@ -77,7 +78,7 @@ def command(
 def _run(
     registry: "Registry", scenario: "ScenarioFile", out: Path | None, as_json: bool
 ) -> "RunResult":
-    from covenue.rounds.run import prepare, run
+    from covenue.rounds.session import prepare, run
 
     target = refuse_used(out or Path(f"covenue-{scenario.name}"))
     prepared = prepare(scenario, registry)
@@ -86,15 +87,15 @@ def _run(
 
 
 def _resume(registry: "Registry", ledger: Path, as_json: bool) -> "RunResult":
-    from covenue.rounds.run import resume
+    from covenue.rounds.session import resume
 
-    path = existing_file(ledger, "ledger")
+    path = existing_ledger(ledger)
     with watching(as_json=as_json) as show:
         return resume(path, registry, show)
 
 
 def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> None:
-    from covenue.rounds.run import prepare
+    from covenue.rounds.session import prepare
 
     prepare(scenario, registry)
     wanted = {("domains", scenario.domain), ("solvers", scenario.solver)}
@@ -120,10 +121,7 @@ def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> N
 
 
 def _finish(result: "RunResult", as_json: bool) -> None:
-    summary: dict[str, Any] = {**result.summary, "status": result.status}
-    summary |= {"ledger": str(result.ledger.resolve()), "root": result.root}
-    if result.report is not None:
-        summary["report"] = str(result.report.resolve())
+    summary = summed_up(result)
     if as_json:
         print_json(summary)
     else:

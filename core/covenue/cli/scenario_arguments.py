@@ -64,6 +64,13 @@ def existing_file(path: Path, what: str) -> Path:
     return path.resolve()
 
 
+def existing_ledger(path: Path) -> Path:
+    """The absolute path of a ledger file, given itself or the folder of its run. Raises BadInput."""
+    from covenue.rounds.session import LEDGER
+
+    return existing_file(path / LEDGER if path.is_dir() else path, "ledger")
+
+
 out_option = click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for all that is written."
 )

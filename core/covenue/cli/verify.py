@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from covenue.cli.printing import json_option
-from covenue.cli.scenario_arguments import existing_file
+from covenue.cli.scenario_arguments import existing_ledger
 from covenue.cli.verdicts import conclude
 
 
@@ -21,5 +21,5 @@ def command(ctx: click.Context, ledger: Path, as_json: bool) -> None:
     from covenue.registry.load import Registry
     from covenue.replay import verify
 
-    path = existing_file(ledger, "ledger")
+    path = existing_ledger(ledger)
     conclude(ctx, path, lambda: verify(path, Registry()), as_json=as_json)

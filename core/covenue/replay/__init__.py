@@ -5,8 +5,8 @@ What this does not prove: that a venue's answers describe its real state.
 Source: architecture.md, section 6.
 """
 
+from covenue.replay.venues import replay
 from covenue.replay.verdict import Check, Verdict
 from covenue.replay.verify import open_ledger, verify
-from covenue.replay.venues import replay
 
 __all__ = ["Check", "Verdict", "open_ledger", "replay", "verify"]

@@ -6,13 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from covenue_contracts.catalogue import schema_digest
-from covenue_contracts.contract import Contract
-from covenue_contracts.ledger import ActionPlanned, OutcomeSeen, SnapshotPinned, Submit, Tail
-from covenue_contracts.plan import Order
-
 from covenue.errors import BadInput, CovenueError, LedgerDamaged, ReplayDiffers
-from covenue.hooks.ledgers import LedgerBackend
 from covenue.hooks.venues import VenueAdapter
 from covenue.ledger.audit_log import AuditLog
 from covenue.ledger.entries import Entry, encode_entry
@@ -46,6 +40,10 @@ from covenue.rounds.run import (
 )
 from covenue.rounds.scenario import PartyEntry, ScenarioFile, read_scenario
 from covenue.rounds.session import SIDECAR, party_ledger
+from covenue_contracts.catalogue import schema_digest
+from covenue_contracts.contract import Contract
+from covenue_contracts.ledger import ActionPlanned, OutcomeSeen, SnapshotPinned, Submit, Tail
+from covenue_contracts.plan import Order
 
 ADVICE = "compare the party's data and configuration with what it ran with"
 
@@ -195,21 +193,26 @@ def _replay_party(
         order = next((e.body for e in coordinator.entries() if isinstance(e.body, Order)), None)
     if order is None:
         return None
-    with open_ledger(path, registry) as backend:
-        return _run_party(backend, registry, source, party, coordinator, order)
-
-
-def _run_party(
-    backend: LedgerBackend,
-    registry: Registry,
-    source: ScenarioFile,
-    party: PartyEntry,
-    coordinator: AuditLog,
-    order: Order,
-) -> _VenueReplay:
+    followed = follower(coordinator.origin, coordinator.did)
     identity = _identity(source, party)
-    check_integrity(backend, identity.key.did)
-    log = AuditLog.open(backend)
+    with open_ledger(path, registry) as backend:
+        check_integrity(backend, identity.key.did)
+        run = _venue_replay(AuditLog.open(backend), registry, party, identity, order, followed)
+        try:
+            run.run()
+        finally:
+            run.venue.close()
+    return run
+
+
+def _venue_replay(  # noqa: PLR0917 -- wiring: each argument is one part
+    log: AuditLog,
+    registry: Registry,
+    party: PartyEntry,
+    identity: Identity,
+    order: Order,
+    followed: Followed,
+) -> _VenueReplay:
     venue = cast("VenueAdapter", registry.build("venues", party.venue, dict(party.venue_config),
                                                 party.folder))  # fmt: skip
     own = participant.Self(
@@ -219,18 +222,8 @@ def _run_party(
         mechanism_of(registry, order.privacy),
         schema_digest,
     )
-    run = _VenueReplay(
-        log,
-        venue,
-        NodeFold(own, opened_state(log)),
-        follower(coordinator.origin, coordinator.did),
-        log.heads(),
-    )
-    try:
-        run.run()
-    finally:
-        venue.close()
-    return run
+    fold = NodeFold(own, opened_state(log))
+    return _VenueReplay(log, venue, fold, followed, log.heads())
 
 
 def _identity(source: ScenarioFile, party: PartyEntry) -> Identity:
@@ -268,4 +261,3 @@ def _rebuild(
         raise ReplayDiffers("the root comes out different", ADVICE, log.size, "/root",
                             log.root().hex(), rebuilt.frontier.root().hex())  # fmt: skip
     return ("full", "pass", f"the ledger comes out byte-identical, root {log.root().hex()}")
-

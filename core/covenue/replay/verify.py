@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from covenue_contracts.plan import Order
-
 from covenue.errors import BadInput, CovenueError, LedgerDamaged, ReplayDiffers
 from covenue.hooks.ledgers import LedgerBackend
 from covenue.ledger.audit_log import AuditLog
@@ -20,6 +18,7 @@ from covenue.replay.verdict import Check, Verdict, failed
 from covenue.rounds.fold import COORDINATOR_INPUTS, CoordinatorFold, check, groups
 from covenue.rounds.parts import parts_of
 from covenue.rounds.run import refold_coordinator
+from covenue_contracts.plan import Order
 
 TRANSCRIPT = "transcript"
 

@@ -1,7 +1,6 @@
-"""Clocks that a run may bring: a recorded market's, which jumps, and the system's."""
+"""The clock that a run brings: time as it was recorded, which jumps from event to event."""
 
 import time
-import uuid
 from dataclasses import dataclass
 
 from covenue_contracts.ledger import ClockReading
@@ -43,30 +42,3 @@ class RecordedClock:
             self.wait_until(wall)
         else:
             self.wall, self.elapsed, self.boot = wall, 0, self.boot + 1
-
-
-class SystemClock:
-    """The system's clock; the only place in the kernel that reads it."""
-
-    def __init__(self) -> None:
-        """Name this boot, so that monotonic times of two runs are never compared."""
-        self._boot = f"boot-{uuid.uuid4().hex[:16]}"
-
-    def read(self) -> ClockReading:
-        """Wall and monotonic time; the divergence is unknown and stated as a second."""
-        return ClockReading(
-            wall=str(time.time_ns()),
-            monotonic=str(time.monotonic_ns()),
-            boot=self._boot,
-            source="system",
-            divergence="1000000000",
-        )
-
-    def wait_until(self, wall: int) -> None:
-        """Sleep until the wall clock has reached `wall`."""
-        while (left := wall - time.time_ns()) > 0:
-            time.sleep(left / 1e9)
-
-    def start_at(self, wall: int) -> None:
-        """Wait for `wall`; a time that is past begins at once."""
-        self.wait_until(wall)

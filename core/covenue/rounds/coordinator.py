@@ -146,17 +146,20 @@ class Book:
     idle: int = 0
     opened_at: int = 0
     parent: PlanDelta | None = None
-    warm: Any = None
     plan: Plan | None = None
     last_plan: str = ""
 
 
 @dataclass(frozen=True)
 class State:
-    """Everything the coordinator knows; `timers` is what it waits for."""
+    """Everything the coordinator knows; `timers` is what it waits for.
+
+    warm: by solver and domain, where the last solution of any order ended.
+    """
 
     book: Book | None = None
     orders: int = 0
+    warm: Mapping[tuple[str, str], Any] = field(default_factory=dict)
     attendance: Attendance | None = None
     timers: tuple[Deadline, ...] = ()
 
@@ -359,7 +362,7 @@ def _begin_rounds(turn: _Turn) -> None:
         _ask_settle(turn)
         return
     try:
-        solver = turn.parts.solver.start(plan.coupling, turn.book.warm)
+        solver = turn.parts.solver.start(plan.coupling, _warm(turn))
     except CovenueError as error:
         _void(turn, f"the solver refused: {type(error).__name__}")
         return
@@ -579,7 +582,9 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
     delta = _delta(turn, outcome, release.cohort)
     turn.say(delta)
     turn.set_plan(delta=delta)
-    turn.set_book(parent=delta, warm=outcome.warm)
+    turn.set_book(parent=delta)
+    warm = {**turn.state.warm, _warm_key(turn): outcome.warm}
+    turn.state = replace(turn.state, warm=warm)
     if outcome.status not in {"certified", "estimated"}:
         _void(turn, f"the solver ended {outcome.status}")
     elif plan.opened.mode == "standing":
@@ -592,6 +597,15 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
             points=delta.solution,
         )
         _ask(turn, query, retries=0, retry_of=None)
+
+
+def _warm_key(turn: _Turn) -> tuple[str, str]:
+    order = turn.book.order
+    return order.solver, digest([order.goal.domain, dict(order.solver_options)])
+
+
+def _warm(turn: _Turn) -> Any:
+    return turn.state.warm.get(_warm_key(turn))
 
 
 def _delta(turn: _Turn, solution: Solution, cohort: tuple[str, ...]) -> PlanDelta:

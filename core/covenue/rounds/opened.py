@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from covenue.hooks.domains import OpenedPlan
+from covenue.ledger.audit_log import AuditLog
 from covenue_contracts.canonical import parse_as
 from covenue_contracts.ledger import KillSwitch, OutcomeSeen, Submit
 from covenue_contracts.local import Outcome, Outcomes
 from covenue_contracts.plan import PlanClose, PlanDelta, PlanGo, PlanOpen, QueryAsked
-
-from covenue.hooks.domains import OpenedPlan
-from covenue.ledger.audit_log import AuditLog
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,11 @@ def _outcomes(nodes: Mapping[str, AuditLog]) -> dict[str, dict[str, Sequence[Out
     return found
 
 
-def traffic(log: AuditLog) -> Traffic:
-    """What left each party (by did), from the envelopes that the coordinator kept."""
+def traffic(log: AuditLog, start: int = 0) -> Traffic:
+    """What left each party (by did) since entry `start`, from the envelopes that were kept."""
     sizes: dict[str, int] = {}
     round_bytes = round_messages = 0
-    for entry in log.entries():
+    for entry in log.entries(start):
         if isinstance(entry.body, Submit):
             size = len(log.get_blob(entry.body.blob))
             sizes[entry.body.sender] = sizes.get(entry.body.sender, 0) + size

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from covenue_contracts.contract import Scalar
-from covenue_contracts.plan import Goal, Member, Order
-
 from covenue.hooks.domains import Domain, LocalProblem, PartyConfig
 from covenue.hooks.solvers import Solver
 from covenue.hooks.venues import Snapshot
 from covenue.privacy.composition import Mechanism, compose
 from covenue.registry.load import Registry
 from covenue.rounds.coordinator import Parts
+from covenue_contracts.contract import Scalar
+from covenue_contracts.plan import Goal, Member, Order
 
 Options = Mapping[str, Scalar | tuple[Scalar, ...]]
 

@@ -70,7 +70,7 @@ class PartyEntry:
 class ScenarioFile:
     """A scenario, checked as far as the kernel can; names of plugins are not yet looked up.
 
-    chosen: what each of the scenario's own options amounts to.
+    chosen: the values given for the scenario's own options; with them the file reads the same again.
     """
 
     path: Path = field(repr=False)

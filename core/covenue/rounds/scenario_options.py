@@ -85,23 +85,22 @@ def apply_options(
     options: tuple[ScenarioOption, ...],
     given: Mapping[str, str],
 ) -> dict[str, str]:
-    """Write the given values, then defaults where the file is silent; what now holds, by option.
+    """Write the given values, then defaults where the file is silent; the given ones by option.
 
+    Applying what is returned to the same file gives the same document.
     Raises BadInput on an option that the scenario does not have, or a value that does not fit.
     """
     known = {option.name.replace("_", "-"): option for option in options}
     wanted = {name.replace("_", "-"): value for name, value in given.items()}
     for name in sorted(set(wanted) - set(known)):
         raise _no_option(file, name, known)
-    holds: dict[str, str] = {}
     for name, option in known.items():
         value = wanted.get(name, option.default)
         if value is None:
             continue
         for place, leaf in _writes(file, document, option, value):
             _write(file, document, place, leaf, keep=name not in wanted)
-        holds[name] = _standing(file, document, option, value)
-    return holds
+    return dict(sorted(wanted.items()))
 
 
 def _no_option(file: str, name: str, known: Mapping[str, ScenarioOption]) -> BadInput:
@@ -166,17 +165,6 @@ def _misfit(file: str, option: ScenarioOption, value: str, wanted: str) -> BadIn
         field=f"--{option.name}",
         value=value,
     )
-
-
-def _standing(file: str, document: dict[str, Any], option: ScenarioOption, value: str) -> str:
-    """What the option amounts to now; an edited file may stand for none of the choices."""
-    if option.sets:
-        return shown(_read(file, document, option.sets[0]))
-    rows = [value, *sorted(option.choices)]
-    for row in rows:
-        if all(_read(file, document, p) == leaf for p, leaf in option.choices[row].items()):
-            return row
-    return "as in the file"
 
 
 def _steps(file: str, document: dict[str, Any], place: str, make: bool) -> tuple[Any, str]:

@@ -12,12 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from covenue_contracts.canonical import sha256
-from covenue_contracts.catalogue import schema_digest
-from covenue_contracts.ledger import ClockReading
-from covenue_contracts.plan import Goal, Member, Order, PluginRef
-from covenue_contracts.privacy import PrivacyBudget
-
 from covenue.errors import BadInput, BudgetExhausted, OutputExists
 from covenue.hooks.domains import Domain, LocalProblem, OpenedParty, Section
 from covenue.hooks.engines import Engine
@@ -36,6 +30,11 @@ from covenue.rounds.opened import ending, opened_plans, rounds_median, traffic
 from covenue.rounds.parts import builder, domain_of, mechanism_of, parts_of, solver_of
 from covenue.rounds.run import CoordinatorProcess, NodeProcess, follower, open_budgets
 from covenue.rounds.scenario import OrderEntry, PartyEntry, ScenarioFile, read_scenario
+from covenue_contracts.canonical import sha256
+from covenue_contracts.catalogue import schema_digest
+from covenue_contracts.ledger import ClockReading
+from covenue_contracts.plan import Goal, Member, Order, PluginRef
+from covenue_contracts.privacy import PrivacyBudget
 
 LEDGER = "plan.ledger"
 SIDECAR = "run.json"
@@ -123,13 +122,10 @@ def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
     _engine(scenario, registry)
     goals = tuple(domain.goal(_flat(order.goal), file) for order in scenario.orders)
     parties = tuple(
-        PreparedParty(entry, _venue(registry, entry, None))
-        for entry in scenario.parties
+        PreparedParty(entry, _venue(registry, entry, None)) for entry in scenario.parties
     )
     plugins = tuple(registry.ref(family, name) for family, name in wanted)
-    prepared = Prepared(
-        scenario, registry, domain, solver, mechanism, goals, parties, plugins
-    )
+    prepared = Prepared(scenario, registry, domain, solver, mechanism, goals, parties, plugins)
     _check_problems(prepared)
     return prepared
 
@@ -306,9 +302,7 @@ def _identities(prepared: Prepared, out: Path, *, create: bool) -> dict[str, Ide
             name: demo_identity(scenario.seed, role, name)
             for role, name in zip(roles, names, strict=True)
         }
-    return {
-        name: kept_identity(out / "keys" / f"{name}.master", create=create) for name in names
-    }
+    return {name: kept_identity(out / "keys" / f"{name}.master", create=create) for name in names}
 
 
 def _members(scenario: ScenarioFile, who: Mapping[str, Identity]) -> tuple[Member, ...]:
@@ -362,9 +356,7 @@ def _start(
     clock = RecordedClock(min(order.start for order in prepared.scenario.orders), pace)
     log = _log(prepared, out / LEDGER, who["coordinator"], "coordinator", clock, create=create)
     process = CoordinatorProcess(log, parts_of(prepared.registry))
-    started = _Run(
-        prepared, out, clock, log, process, {}, _orders(prepared, who), progress
-    )
+    started = _Run(prepared, out, clock, log, process, {}, _orders(prepared, who), progress)
     for party in prepared.parties:
         started.nodes[party.entry.name] = _node(started, party, who, create=create)
     if not create:
@@ -555,7 +547,9 @@ def _result(started: _Run) -> RunResult:
         "root": log.root().hex(),
         "entries": str(log.size),
         "mechanism": prepared.mechanism.name,
-        "identities": "derived from the scenario's seed (demo)" if prepared.scenario.demo else "own",
+        "identities": "derived from the scenario's seed (demo)"
+        if prepared.scenario.demo
+        else "own",
     }
     sections = tuple(prepared.domain.sections(figures, plans))
     return RunResult(status, started.out / LEDGER, log.root().hex(), summary, facts, sections)

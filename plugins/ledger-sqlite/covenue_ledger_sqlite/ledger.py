@@ -34,6 +34,7 @@ from covenue_ledger_sqlite.segments import (
 _PAGE = 64
 _PENDING_BYTES_MAX = 4 << 20
 _DIGEST_BYTES = 32
+_LEAF_BYTES = "CASE typeof(leaves) WHEN 'blob' THEN length(leaves) END"
 _SEAL = "SELECT start, leaves, tiles, frontier, checkpoint FROM segments"
 
 
@@ -222,27 +223,25 @@ class SqliteLedger:
             raise damaged("a group is missing", f"index: entry {start}")
         while at < end:
             rows = self._query(
-                f"SELECT start, leaves, {name} FROM segments "  # noqa: S608 -- a name of ours
+                f"SELECT start, {_LEAF_BYTES}, {name} FROM segments "  # noqa: S608 -- names of ours
                 "WHERE start >= ? AND start < ? ORDER BY start LIMIT ?",
                 at,
                 end,
                 _PAGE,
             )
-            for first, leaves, cell in rows:
-                hashes = _bytes(leaves, f"leaf {at}")
-                if first != at or len(hashes) < HASH_BYTES or len(hashes) % HASH_BYTES:
+            for first, leaf_bytes, cell in rows:
+                if first != at:
                     raise damaged("a group does not follow the one before it", f"index: entry {at}")
-                at = first + len(hashes) // HASH_BYTES
+                at += _leaf_count(leaf_bytes, first)
                 yield first, at, _bytes(cell, f"{name} from entry {first}")
             if not rows:
                 raise damaged("a group is missing", f"index: entry {at}")
 
     def _size(self) -> int:
-        rows = self._query("SELECT start, leaves FROM segments ORDER BY start DESC LIMIT 1")
-        if not rows:
-            return 0
-        start, leaves = rows[0]
-        return int(start) + len(split_hashes(_bytes(leaves, "leaf"), f"leaf {start}"))
+        rows = self._query(
+            f"SELECT start, {_LEAF_BYTES} FROM segments ORDER BY start DESC LIMIT 1"  # noqa: S608
+        )
+        return int(rows[0][0]) + _leaf_count(rows[0][1], rows[0][0]) if rows else 0
 
     def _query(self, statement: str, *values: object) -> list[Any]:
         self._check_open()
@@ -322,6 +321,12 @@ def open_sqlite(path: Path | None, *, create: bool, writable: bool) -> SqliteLed
         return SqliteLedger(open_writable(path), path, writable=True, after_close=_nothing_follows)
     connection, after_close = open_readonly(path)
     return SqliteLedger(connection, path, writable=False, after_close=after_close)
+
+
+def _leaf_count(leaf_bytes: int | None, first: int) -> int:
+    if not leaf_bytes or leaf_bytes % HASH_BYTES:
+        raise damaged("a group's leaves are cut", f"leaf {first}")
+    return leaf_bytes // HASH_BYTES
 
 
 def _seal(row: tuple[Any, ...]) -> Seal:

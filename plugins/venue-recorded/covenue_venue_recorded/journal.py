@@ -33,7 +33,7 @@ class Applied:
 class Journal:
     """Orders by id. `source` names the capture: takes from another one would be nonsense.
 
-    The file is made with the first order, in a folder that is there. Raises BadInput when the file
+    The file is made with the first order. Raises BadInput when the file
     is another capture's, was changed, or is written by another process.
     """
 
@@ -71,15 +71,17 @@ class Journal:
             self._orders[applied.outcome.order] = applied
 
     def _append(self, path: Path, line: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             if os.fstat(handle).st_size != self._size:
                 raise BadInput(
-                    "another process writes to the journal",
-                    "run one process a journal",
+                    "another process wrote to the journal, or a write of this one failed",
+                    "run one process a journal, make room, and start again",
                     file=str(path),
                 )
-            os.write(handle, line)
+            if os.write(handle, line) != len(line):
+                raise BadInput("the journal's disk is full", "make room", file=str(path))
             os.fsync(handle)
         finally:
             os.close(handle)

@@ -1,0 +1,403 @@
+"""`covenue.plan(...)`: one plan from a notebook, through the same machine as every other run.
+
+All data is in one process here, so identities are derived and marked as demo; what leaves each
+party is the same as if it were not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covenue.errors import BadInput
+from covenue.hooks.domains import Domain, LocalProblem, Memory
+from covenue.hooks.engines import Engine
+from covenue.hooks.ledgers import LedgerBackend
+from covenue.hooks.solvers import Coupling
+from covenue.hooks.venues import NEVER_SEEN, NeverSeen, Snapshot
+from covenue.identity.roster import make_roster
+from covenue.ledger.audit_log import AuditLog
+from covenue.privacy.guards import remembered
+from covenue.registry.load import Registry
+from covenue.registry.negotiate import check_contracts, check_needs
+from covenue.rounds import coordinator, participant
+from covenue.rounds.clocks import RecordedClock
+from covenue.rounds.identities import Identity, demo_identity
+from covenue.rounds.opened import traffic
+from covenue.rounds.parts import domain_of, mechanism_of, solver_of
+from covenue.rounds.run import CoordinatorProcess, NodeProcess, follower, open_budgets
+from covenue_contracts.canonical import sha256
+from covenue_contracts.catalogue import schema_digest
+from covenue_contracts.contract import Scalar
+from covenue_contracts.local import Actions, Outcome
+from covenue_contracts.plan import (
+    CohortPolicy,
+    Deadlines,
+    Goal,
+    Member,
+    Order,
+    PlanDelta,
+    PlanVoid,
+    PluginRef,
+)
+from covenue_contracts.privacy import PrivacyBudget
+from covenue_contracts.shared import Query
+
+SEED = "covenue/notebook"
+BUDGET = str(10**12)
+WAIT = Deadlines(join="1", upload="1", vote="1", answer="1", act="1", skew="0")
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """One plan: what it is worth, how it was found, and where it is written down.
+
+    value, bound: integers in the domain's value unit; gap = |bound - value|, certified where
+    status says so. within_tol: gap <= tol * max(|bound|, 1). plan: int64[parties, coordinates],
+    or a DataFrame when a party's data was one; rows in order of `parties`. actions: what each
+    party would do. warm: hand it to the next call.
+    """
+
+    status: str
+    value: int
+    bound: int
+    gap: int
+    within_tol: bool
+    shortfall: int
+    rounds: int
+    bytes_per_participant: dict[str, int]
+    transcript: str
+    parties: tuple[str, ...]
+    coordinates: tuple[str, ...]
+    plan: Any
+    actions: dict[str, Actions]
+    solution: tuple[int, ...]
+    root: str
+    warm: "Warm" = field(repr=False)
+
+
+def plan(
+    coupling: Goal | Coupling,
+    problems: Mapping[str, Any],
+    *,
+    solver: str = "search",
+    solver_options: Mapping[str, Scalar | tuple[Scalar, ...]] | None = None,
+    privacy: str | Sequence[str] = "open",
+    ledger: str | Path = "memory",
+    configs: Mapping[str, Mapping[str, Scalar]] | None = None,
+    warm: "Warm | None" = None,
+    tol: float = 1e-6,
+) -> PlanResult:
+    """Make one plan across parties and return it with its certificate.
+
+    coupling: a domain's goal (`covenue_domain_routing.buy("100")`), or a Coupling with built
+    problems. problems: by party name, each an array, a DataFrame or a LocalProblem. configs: each
+    party's private configuration. ledger: "memory", or the path of a new SQLite ledger.
+    Raises CovenueErrors with advice; BadInput when the plan is void.
+    """
+    if not problems:
+        raise BadInput("no party takes part", "give one problem a party", field="problems")
+    if warm is None:
+        warm = Warm(tuple(sorted(problems)), solver, tuple(_listed(privacy)), ledger)
+    return warm.plan(coupling, problems, configs or {}, dict(solver_options or {}), tol)
+
+
+def _listed(privacy: str | Sequence[str]) -> Sequence[str]:
+    return (privacy,) if isinstance(privacy, str) else privacy
+
+
+class Warm:
+    """The processes of a notebook's plans: the next plan continues their ledger and state."""
+
+    def __init__(
+        self, parties: tuple[str, ...], solver: str, privacy: tuple[str, ...], ledger: str | Path
+    ) -> None:
+        self._registry = Registry()
+        self._parties = parties
+        self._solver = solver
+        self._privacy = privacy
+        self._clock = RecordedClock(0)
+        self._venues = {name: _Given() for name in parties}
+        self._identities = {name: demo_identity(SEED, "party", name) for name in parties}
+        self._coordinator = demo_identity(SEED, "coordinator", "coordinator")
+        self._members = self._numbered()
+        self._parts: coordinator.Parts | None = None
+        self._log = self._new_log(ledger)
+        self._process = CoordinatorProcess(
+            self._log, lambda _: cast("coordinator.Parts", self._parts)
+        )
+        self._nodes: dict[str, NodeProcess] = {}
+
+    def plan(
+        self,
+        coupling: Goal | Coupling,
+        problems: Mapping[str, Any],
+        configs: Mapping[str, Mapping[str, Scalar]],
+        solver_options: dict[str, Scalar | tuple[Scalar, ...]],
+        tol: float,
+    ) -> PlanResult:
+        """One further plan of the same parties. Raises BadInput when they are others."""
+        if tuple(sorted(problems)) != self._parties:
+            raise BadInput(
+                "a warm start is for the same parties",
+                "leave `warm` out for another cohort",
+                field="problems",
+                value=", ".join(sorted(problems)),
+            )
+        goal, domain = self._resolve(coupling)
+        built = self._build(goal, domain, coupling, problems, configs)
+        solver = solver_of(self._registry, self._solver, solver_options)
+        check_needs(solver, built, self._solver)
+        mechanism = mechanism_of(self._registry, self._privacy)
+        couple = domain.coupling if domain is not None else (lambda _goal, _members: coupling)
+        self._parts = coordinator.Parts(cast("Any", couple), solver, mechanism)
+        for name, problem in built.items():
+            self._venues[name].hold(problem, problems[name])
+            self._join(name, problem, mechanism)
+        before = self._log.size
+        self._process.order(self._order(goal, solver_options), self._clock.read())
+        engine = cast("Engine", self._registry.build("engines", "inprocess", {}))
+        engine.run(self._process, tuple(self._nodes.values()), self._clock, lambda: False)
+        return self._result(goal, built, problems, before, tol)
+
+    def _numbered(self) -> dict[str, Member]:
+        return {
+            name: Member(did=self._identities[name].key.did, name=_safe(name), slot=slot)
+            for slot, name in enumerate(self._parties)
+        }
+
+    def _new_log(self, ledger: str | Path) -> AuditLog:
+        backend = self._backend(ledger)
+        return self._create(backend, self._coordinator, "coordinator")
+
+    def _backend(self, ledger: str | Path) -> LedgerBackend:
+        in_memory = ledger == "memory"
+        factory = self._registry.load("ledgers", "memory" if in_memory else "sqlite")
+        path = None if in_memory else Path(ledger)
+        return cast("LedgerBackend", factory(path, create=True, writable=True))
+
+    def _create(self, backend: LedgerBackend, who: Identity, role: str) -> AuditLog:
+        return AuditLog.create(
+            backend,
+            who.key,
+            origin=f"covenue/notebook/{role}",
+            secret=who.log_secret,
+            clock=self._clock.read(),
+            config={"role": "coordinator" if role == "coordinator" else "node"},
+            demo=True,
+        )
+
+    def _resolve(self, coupling: Goal | Coupling) -> tuple[Goal, Domain | None]:
+        if isinstance(coupling, Goal):
+            return coupling, domain_of(self._registry, coupling.domain)
+        return coupling.goal, None
+
+    def _build(
+        self,
+        goal: Goal,
+        domain: Domain | None,
+        coupling: Goal | Coupling,
+        problems: Mapping[str, Any],
+        configs: Mapping[str, Mapping[str, Scalar]],
+    ) -> dict[str, LocalProblem]:
+        members = self._ordered()
+        built: dict[str, LocalProblem] = {}
+        for name in self._parties:
+            given = problems[name]
+            if hasattr(given, "answer") and hasattr(given, "commit"):
+                built[name] = given
+            elif domain is None:
+                raise BadInput(
+                    "a coupling of one's own needs built problems",
+                    "give LocalProblem objects, or a domain's goal as the coupling",
+                    field=f"problems[{name!r}]",
+                    value=type(given).__name__,
+                )
+            else:
+                member = self._members[name]
+                config = configs.get(name, {})
+                built[name] = domain.problem(goal, members, member, given, config)
+        return built
+
+    def _ordered(self) -> tuple[Member, ...]:
+        return tuple(sorted(self._members.values(), key=lambda member: member.did))
+
+    def _join(self, name: str, problem: LocalProblem, mechanism: Any) -> None:
+        """Start a party's node, once."""
+        if name in self._nodes:
+            return
+        backend = self._backend("memory")
+        log = self._create(backend, self._identities[name], _safe(name))
+        signal = problem.space.signal
+        budget = PrivacyBudget(
+            signal=signal,
+            rho_max=BUDGET,
+            exact_max=BUDGET,
+            delta_exponent=6,
+            adjacency="replace-one-venue",
+        )
+        open_budgets(log, [budget], self._clock.read())
+        venue, identity = self._venues[name], self._identities[name]
+        own = participant.Self(
+            identity.key, identity.master, venue.problem_of, mechanism, schema_digest
+        )
+        followed = follower(self._log.origin, self._log.did)
+        self._nodes[name] = NodeProcess(own, log, venue, followed)
+
+    def _order(
+        self, goal: Goal, solver_options: Mapping[str, Scalar | tuple[Scalar, ...]]
+    ) -> Order:
+        wanted = [
+            *(() if _own(goal, self._registry) else (("domains", goal.domain),)),
+            ("solvers", self._solver),
+            *(("privacy", name) for name in self._privacy),
+            ("engines", "inprocess"),
+        ]
+        check_contracts([self._registry.find(*pair) for pair in wanted])
+        plugins: tuple[PluginRef, ...] = tuple(self._registry.ref(*pair) for pair in wanted)
+        policy = CohortPolicy(
+            least=len(self._parties),
+            colluders=0,
+            drops=0,
+            min_changed=0,
+            differencing="override",
+            reason="a notebook holds all data",
+        )
+        return Order(
+            goal=goal,
+            mode="standing",
+            plans_max=1,
+            every="1",
+            until=str(2**63 - 1),
+            roster=make_roster(self._coordinator.key.did, self._ordered()),
+            policy=policy,
+            deadlines=WAIT,
+            plugins=plugins,
+            solver=self._solver,
+            solver_options=dict(solver_options),
+            privacy=self._privacy,
+            rounds_max=10_000,
+            retries=0,
+            seed=sha256(SEED.encode()),
+        )
+
+    def _result(
+        self,
+        goal: Goal,
+        built: Mapping[str, LocalProblem],
+        problems: Mapping[str, Any],
+        before: int,
+        tol: float,
+    ) -> PlanResult:
+        bodies = [entry.body for entry in self._log.entries(before)]
+        delta = next((body for body in bodies if isinstance(body, PlanDelta)), None)
+        if delta is None:
+            voided = next((body.reason for body in bodies if isinstance(body, PlanVoid)), "")
+            raise BadInput(f"the plan is void: {voided}", "check problems and solver options")
+        query = Query(
+            kind="commit",
+            after=delta.after,
+            multipliers=delta.multipliers,
+            points=delta.solution,
+        )
+        actions, rows = {}, []
+        for name in self._parties:
+            kept = remembered(self._nodes[name].state.memories, delta.after)
+            actions[name], words, _ = built[name].commit(query, Memory(kept), delta.plan)
+            rows.append(words)
+        coordinates = built[self._parties[0]].space.names[: len(goal.remaining)]
+        sent = traffic(self._log, before)
+        names = {self._members[name].did: name for name in self._parties}
+        gap, bound = int(delta.gap), int(delta.bound)
+        return PlanResult(
+            status=delta.status,
+            value=int(delta.value),
+            bound=bound,
+            gap=gap,
+            within_tol=gap <= tol * max(abs(bound), 1),
+            shortfall=int(delta.shortfall),
+            rounds=delta.rounds,
+            bytes_per_participant={names[did]: size for did, size in sorted(sent.bytes.items())},
+            transcript=delta.transcript,
+            parties=self._parties,
+            coordinates=tuple(coordinates),
+            plan=_table(np.array(rows, dtype=np.int64), self._parties, coordinates, problems),
+            actions=actions,
+            solution=tuple(int(point) for point in delta.solution),
+            root=self._log.root().hex(),
+            warm=self,
+        )
+
+
+class _Given:
+    """A venue that holds what the notebook gave it; it executes nothing."""
+
+    def __init__(self) -> None:
+        self._problem: LocalProblem | None = None
+        self._digest = ""
+
+    def hold(self, problem: LocalProblem, given: Any) -> None:
+        """Take the data of the next plan."""
+        self._problem, self._digest = problem, _state_digest(given)
+
+    def problem_of(self, *_: Any) -> LocalProblem:
+        """The problem that was built from it."""
+        assert self._problem is not None  # noqa: S101 -- held before any plan opens
+        return self._problem
+
+    def pin(self, as_of: int) -> Snapshot:
+        """The data as given."""
+        return Snapshot("given/v1", as_of, self._digest, None)
+
+    def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> list[Outcome]:
+        """Refuse: a notebook's plan is a proposal."""
+        return [Outcome(order=order, status="refused", fills=(), reason="a notebook's plan")]
+
+    def reconcile(self, order: str) -> NeverSeen:
+        """Nothing was ever sent."""
+        return NEVER_SEEN
+
+    def facts(self) -> dict[str, Scalar]:
+        """Nothing is known of where the data came from."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _own(goal: Goal, registry: Registry) -> bool:
+    return goal.domain not in registry.names("domains")
+
+
+def _safe(name: str) -> str:
+    """A party's name in the form that contracts allow."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
+    return "-".join(part for part in f"p-{kept}".split("-") if part)[:64].rstrip("-")
+
+
+def _state_digest(given: Any) -> str:
+    if hasattr(given, "answer"):
+        return sha256(b"covenue/given/1", repr(given).encode())
+    array = np.asarray(given)
+    body = array.tobytes() if array.dtype != object else repr(array.tolist()).encode()
+    return sha256(b"covenue/given/1", str(array.dtype).encode(), repr(array.shape).encode(), body)
+
+
+def _table(
+    rows: NDArray[np.int64],
+    parties: tuple[str, ...],
+    coordinates: Sequence[str],
+    problems: Mapping[str, Any],
+) -> Any:
+    """The plan as an array, or as a frame where a party gave one."""
+    frames = [
+        given for given in problems.values() if type(given).__module__.split(".")[0] == "pandas"
+    ]
+    if not frames:
+        return rows
+    import pandas as pd
+
+    return pd.DataFrame(rows, index=list(parties), columns=list(coordinates))
