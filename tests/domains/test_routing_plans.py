@@ -77,8 +77,9 @@ def book(kind: str, levels: Sequence[tuple[int, int]], side: str = "buy") -> Boo
 
 
 def member(slot: int) -> Member:
-    letters = "123456789ABCDEFGH"
-    return Member(did="did:key:z" + "6" * 46 + letters[slot], name=f"venue-{slot}", slot=slot)
+    digits = "123456789"
+    tail = digits[slot // 9] + digits[slot % 9]
+    return Member(did="did:key:z" + "6" * 46 + tail, name=f"venue-{slot}", slot=slot)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def merge(market: Market) -> Optimum:
     terms = read_terms(market.goal)
     buying = terms.side == "buy"
     size = len(market.books)
-    ring = (2**63 - 1) // size // int(market.goal.terms["quantity_lots"] or 1)
+    ring = (2**63 - 1) // size // terms.quantity
     top = min(2**40 - 1, ring)
     tie = 2 ** math.ceil(math.log2(size))
     offers = []
@@ -308,8 +309,9 @@ def test_prices_and_lots_of_the_three_kinds_by_hand() -> None:
     )
     market = Market(goal(10**7), three, (charges,) * 3)
     fine, coarse, contracts = (p.ladder for p in market.problems)
-    price = 618_321_445  # 618000000 * 1.00024 / 0.99972 = 618321445.0046…, so one more
-    assert [int(x.prices[0]) for x in (fine, coarse, contracts)] == [price + 1] * 3
+    # 61800 × 10^4 × 1.00024 = 618148320; 618321450 × 0.99972 = 618148319.994, a little too low
+    price = 618_321_451
+    assert [int(x.prices[0]) for x in (fine, coarse, contracts)] == [price] * 3
     assert [int(x.lots[0]) for x in (fine, coarse, contracts)] == [123_456, 700, 1_618]
     assert [int(x.keys[0]) % 4 for x in (fine, coarse, contracts)] == [0, 1, 2]
 

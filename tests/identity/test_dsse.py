@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope as OracleEnvelope
-from securesystemslib.signer import SSlibKey
+from securesystemslib.signer._key import SSlibKey
 
 from covenue.errors import IdentityRefused
 from covenue.identity.dsse import attest, decode_base64, open_attestation, pae

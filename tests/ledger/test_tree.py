@@ -1,4 +1,4 @@
-"""The tree: certificate-transparency vectors, an independent definition, and strict verification."""
+"""The tree: certificate-transparency vectors, the definition, and strict verification."""
 
 import hashlib
 from collections.abc import Sequence

@@ -53,9 +53,14 @@ def command(
     if as_json:
         print_json(summary)
     else:
-        print_table(f"demo {scenario.name}", ("figure", "value"), list(figures(summary)))
+        print_table(f"demo {scenario.name}", ("figure", "value"), list(figures(_brief(summary))))
     if summary.get("status") != "ok" or summary["replay"] != "identical":
         ctx.exit(FAILED)
+
+
+def _brief(summary: dict[str, Any]) -> dict[str, Any]:
+    """What fits a screen: the sources' own facts stand in the JSON and the report."""
+    return {name: value for name, value in summary.items() if name != "venues"}
 
 
 def _shipped(registry: "Registry") -> list["Scenario"]:

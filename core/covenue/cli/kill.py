@@ -1,5 +1,6 @@
 """`covenue kill`: the kill switch. Before go it voids the plan; after go it stops the idle."""
 
+import re
 from pathlib import Path
 
 import click
@@ -7,6 +8,8 @@ import click
 from covenue.cli.printing import figures, json_option, print_json, print_table
 from covenue.cli.scenario_arguments import existing_ledger
 from covenue.errors import BadInput
+
+REASON_MAX = 4096
 
 
 @click.command("kill")
@@ -28,12 +31,27 @@ def command(plan: str, ledger: Path | None, reason: str, as_json: bool) -> None:
     from covenue.registry.load import Registry
     from covenue.rounds.session import kill
 
+    _check(plan, reason)
     path = _only_ledger_here() if ledger is None else existing_ledger(ledger)
     document = kill(plan, reason, path, Registry())
     if as_json:
         print_json(document)
     else:
         print_table("kill", ("field", "value"), list(figures(document)))
+
+
+def _check(plan: str, reason: str) -> None:
+    if not re.fullmatch(r"[0-9a-f]{64}", plan):
+        raise BadInput(
+            "that is no plan's digest",
+            "copy it from `covenue ledger show LEDGER --kind plan.open`: 64 hexadecimal digits",
+            field="PLAN",
+            value=plan,
+        )
+    if len(reason) > REASON_MAX:
+        raise BadInput(
+            f"the reason is longer than {REASON_MAX} characters", "shorten it", field="--reason"
+        )
 
 
 def _only_ledger_here() -> Path:

@@ -65,7 +65,7 @@ def existing_file(path: Path, what: str) -> Path:
 
 
 def existing_ledger(path: Path) -> Path:
-    """The absolute path of a ledger file, given itself or the folder of its run. Raises BadInput."""
+    """The absolute path of a ledger, given as file or as its run's folder. Raises BadInput."""
     from covenue.rounds.session import LEDGER
 
     return existing_file(path / LEDGER if path.is_dir() else path, "ledger")

@@ -72,10 +72,9 @@ def check_contracts(rows: Sequence[PluginRow]) -> None:
     Raises ContractMismatch, naming plugin, kind and both digests, and PluginBroken on a row
     without a manifest.
     """
-    from covenue_contracts.catalogue import schema_digest
-    from covenue_contracts.contract import contracts
+    from covenue_contracts.catalogue import kinds, schema_digest
 
-    known = set(contracts())
+    known = set(kinds())
     for row in sorted(rows, key=lambda row: row.id):
         manifest = _manifest(row)
         for use in (*manifest.produces, *manifest.consumes):
@@ -86,11 +85,9 @@ def _check_use(row: PluginRow, use: "ContractUse", host: str | None, known: set[
     if use.digest == host:
         return
     if host is None:
-        closest = nearest(use.kind, known)
-        what, advice = (
-            f"which this host does not have (nearest: {closest})",
-            "install a covenue that has it",
-        )
+        close = nearest(use.kind, known)
+        what = "which this host does not have" + (f" (nearest: {close})" if close else "")
+        advice = "install a covenue that has it, see `covenue contracts list`"
     elif use.digest == UNSTAMPED:
         what = f"with an unstamped digest; this host's is {host}"
         advice = "stamp the manifest: python -m covenue.testing.manifests --write"

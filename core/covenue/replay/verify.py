@@ -13,12 +13,14 @@ from covenue.errors import BadInput, CovenueError, LedgerDamaged, ReplayDiffers
 from covenue.hooks.ledgers import LedgerBackend
 from covenue.ledger.audit_log import AuditLog
 from covenue.ledger.integrity import check_integrity
+from covenue.privacy.accountant import Account
 from covenue.registry.load import Registry
 from covenue.replay.verdict import Check, Verdict, failed
 from covenue.rounds.fold import COORDINATOR_INPUTS, CoordinatorFold, check, groups
 from covenue.rounds.parts import parts_of
 from covenue.rounds.run import refold_coordinator
 from covenue_contracts.plan import Order
+from covenue_contracts.privacy import BudgetCharged, BudgetOpened, BudgetRefunded, Charge
 
 TRANSCRIPT = "transcript"
 
@@ -75,8 +77,9 @@ def verify_backend(backend: LedgerBackend, registry: Registry) -> Verdict:
         checks.append(("integrity", "pass", f"{report.size} entries, root {report.root}"))
         log = AuditLog.open(backend)
         if log.genesis.config.get("role") != "coordinator":
+            checks.append(budgets(log))
             checks.append((TRANSCRIPT, "not available", "a node's log: replay it with its data"))
-            return Verdict(True, "ok", "integrity", tuple(checks))
+            return Verdict(True, "ok", "budgets", tuple(checks))
         checks.extend(transcript(log, registry))
     except ReplayDiffers as error:
         checks.append((TRANSCRIPT, "fail", error.what))
@@ -98,6 +101,45 @@ def transcript(log: AuditLog, registry: Registry) -> tuple[Check, ...]:
     return (
         ("plugins", "pass", "those that the orders name, by digest"),
         (TRANSCRIPT, "pass", f"{steps} steps recomputed: signatures, totals, solver, decisions"),
+    )
+
+
+def budgets(log: AuditLog) -> Check:
+    """Count every charge and refund of a node's log again; none may pass its allowance.
+
+    Raises ReplayDiffers, naming the entry that overspends or gives back what was never charged.
+    """
+    accounts: dict[str, Account] = {}
+    charged: dict[tuple[str, int], Charge] = {}
+    for index, entry in enumerate(log.entries()):
+        body = entry.body
+        if isinstance(body, BudgetOpened):
+            accounts[body.budget.signal] = Account(body.budget)
+        elif isinstance(body, BudgetCharged):
+            account = accounts.get(body.signal)
+            if account is None or not account.allows(body.charge):
+                raise _overspent(index, "a charge within its allowance", body.charge.amount)
+            accounts[body.signal] = account.spend(body.charge)
+            charged[body.plan, body.round] = body.charge
+        elif isinstance(body, BudgetRefunded):
+            if charged.pop((body.plan, body.round), None) != body.charge:
+                raise _overspent(index, "a refund of what was charged", body.charge.amount)
+            accounts[body.signal] = accounts[body.signal].refund(body.charge)
+    spent = ", ".join(
+        f"{signal}: {a.sums} of {a.budget.exact_max} sums, {a.rho} of {a.budget.rho_max} units"
+        for signal, a in sorted(accounts.items())
+    )
+    return ("budgets", "pass", spent or "none opened")
+
+
+def _overspent(index: int, expected: str, amount: str) -> ReplayDiffers:
+    return ReplayDiffers(
+        "a budget is overspent",
+        "this log was not written by a node that keeps its budget",
+        index,
+        "/body/charge",
+        amount,
+        expected,
     )
 
 

@@ -1,4 +1,4 @@
-"""The clock that a run brings: time as it was recorded, which jumps from event to event."""
+"""The clock that a run brings: time as a venue recorded it, jumping from event to event."""
 
 import time
 from dataclasses import dataclass

@@ -70,7 +70,7 @@ class PartyEntry:
 class ScenarioFile:
     """A scenario, checked as far as the kernel can; names of plugins are not yet looked up.
 
-    chosen: the values given for the scenario's own options; with them the file reads the same again.
+    chosen: the values given for its own options; with them the file reads the same again.
     """
 
     path: Path = field(repr=False)

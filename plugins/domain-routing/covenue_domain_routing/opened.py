@@ -45,7 +45,7 @@ def opened_figures(
     """`standing` and `executed` figures of a run, as JSON types.
 
     A party's venue is asked for its state at each plan's instant; it must not hold what a later
-    order took. `OpenedPlan.executed` is keyed by the party's did (or its name).
+    order took. `OpenedPlan.executed` is keyed by the party's name.
     """
     ordered = sorted(parties, key=lambda party: (party.member.slot, party.member.did))
     standing = [plan for plan in plans if plan.mode == "standing"]
@@ -215,15 +215,11 @@ def _executed(plans: Sequence[OpenedPlan], parties: Sequence[OpenedParty]) -> di
         "venues": [party.member.name for party in parties],
         "filled_lots": sum(sum(row["lots"]) for row in rows),
         "plans": len(plans),
-        "go": sum(plan.delta is not None and not _voided(plan) for plan in plans),
-        "void": sum(_voided(plan) for plan in plans),
+        "go": sum(plan.went for plan in plans),
+        "void": sum(plan.closed.startswith("void") for plan in plans),
         "cost": sum(row["cost"] for row in rows),
         "fills": rows,
     }
-
-
-def _voided(plan: OpenedPlan) -> bool:
-    return plan.closed.startswith("void")
 
 
 def _filled(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:
@@ -231,7 +227,7 @@ def _filled(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:
     lots: list[int] = []
     cost = 0
     for party in parties:
-        named = plan.executed.get(party.member.did, plan.executed.get(party.member.name, ()))
+        named = plan.executed.get(party.member.name, ())
         fills = [fill for outcome in named for fill in outcome.fills]
         lots.append(sum(int(fill.units) for fill in fills))
         cost += _cost(named, terms, party, plan.as_of) if fills else 0
