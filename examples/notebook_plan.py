@@ -1,9 +1,9 @@
 """Two venues' books, one order: the ten lines of a notebook."""
 
 import numpy as np
-from covenue_domain_routing import buy
 
 import covenue
+from covenue_domain_routing import buy
 
 books = {
     "north": np.array([["100.00", "5"], ["100.10", "7"]]),

@@ -97,14 +97,15 @@ class Tail(Contract):
 class SnapshotPinned(Contract):
     """The venue state that every answer of a plan comes from, or why there is none.
 
-    changed: it differs from the state pinned for the last plan. reason: set where state and digest
-    are absent.
+    changed: it differs from the state pinned for the last plan. blob: its bytes, kept by the node.
+    reason: set where state and digest are absent.
     """
 
     plan: Digest
     as_of: Time
     state: Kind | None
     digest: Digest | None
+    blob: Digest | None
     changed: bool
     reason: Name | None
 

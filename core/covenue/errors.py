@@ -3,7 +3,8 @@
 An error carries ids, fields and both values, never private data.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 
 @dataclass(eq=False)
@@ -138,3 +139,11 @@ class ReplayDiffers(CovenueError):
 
 class StateStale(CovenueError):
     """A venue's state is not usable at the time asked for."""
+
+
+E = TypeVar("E", bound=BadInput)
+
+
+def replaced(error: E, **places: str) -> E:
+    """The same error with its place filled in by a caller that knows it."""
+    return replace(error, **places)

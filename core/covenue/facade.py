@@ -150,7 +150,7 @@ class Warm:
         goal, domain = self._resolve(coupling)
         built = self._build(goal, domain, coupling, problems, configs)
         solver = solver_of(self._registry, self._solver, solver_options)
-        check_needs(solver, built, self._solver)
+        check_needs(solver, built, self._solver, self._registry.names("solvers"))
         mechanism = mechanism_of(self._registry, self._privacy)
         couple = domain.coupling if domain is not None else (lambda _goal, _members: coupling)
         self._parts = coordinator.Parts(cast("Any", couple), solver, mechanism)
@@ -162,6 +162,17 @@ class Warm:
         engine = cast("Engine", self._registry.build("engines", "inprocess", {}))
         engine.run(self._process, tuple(self._nodes.values()), self._clock, lambda: False)
         return self._result(goal, built, problems, before, tol)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The roster of these plans, for building problems of one's own."""
+        return self._ordered()
+
+    def close(self) -> None:
+        """Release the ledgers; a kept one may then be verified."""
+        self._log.close()
+        for node in self._nodes.values():
+            node.log.close()
 
     def _numbered(self) -> dict[str, Member]:
         return {
@@ -293,10 +304,10 @@ class Warm:
         tol: float,
     ) -> PlanResult:
         bodies = [entry.body for entry in self._log.entries(before)]
-        delta = next((body for body in bodies if isinstance(body, PlanDelta)), None)
-        if delta is None:
-            voided = next((body.reason for body in bodies if isinstance(body, PlanVoid)), "")
+        voided = next((body.reason for body in bodies if isinstance(body, PlanVoid)), None)
+        if voided is not None:
             raise BadInput(f"the plan is void: {voided}", "check problems and solver options")
+        delta = next(body for body in bodies if isinstance(body, PlanDelta))
         query = Query(
             kind="commit",
             after=delta.after,

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,6 @@ def test_two_runs_give_the_same_bytes() -> None:
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 9), max_size=6))
 def test_both_backends_hold_identical_bytes_and_hashes(sizes: list[int]) -> None:
-    import tempfile
-
     memory = MemoryLedger()
     with tempfile.TemporaryDirectory() as folder:
         file = open_sqlite(Path(folder) / "log", create=True, writable=True)

@@ -1,4 +1,4 @@
-"""Writers killed with SIGKILL while they append: what was acknowledged is there, and it verifies."""
+"""Writers killed with SIGKILL while they append: what was acknowledged is there."""
 
 import os
 import subprocess

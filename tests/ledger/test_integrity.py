@@ -241,19 +241,18 @@ def test_attached_signatures_of_others_do_not_disturb() -> None:
 
 
 def test_opening_verifies_the_newest_group() -> None:
-    for at_seal in (True, False):
-        backend = sample()
-        group = backend._groups[-1]
-        for place, seal in seal_parts(group.seal) if at_seal else ():
-            backend._groups[-1] = Group(group.entries, seal)
-            with pytest.raises(LedgerDamaged) as damaged:
-                AuditLog.open(backend)
-            assert damaged.value.place in {place, "checkpoint", f"entry {place.split()[-1]}"} | {
-                f"checkpoint of size {seal.size}"
-            }
-        backend._groups[-1] = Group((*group.entries[:-1], b"{}"), group.seal)
-        with pytest.raises(LedgerDamaged, match="entry 5"):
+    backend = sample()
+    group = backend._groups[-1]
+    for place, seal in seal_parts(group.seal):
+        backend._groups[-1] = Group(group.entries, seal)
+        with pytest.raises(LedgerDamaged) as damaged:
             AuditLog.open(backend)
+        # Opening holds no earlier leaves, so it names the head where a frontier node differs.
+        named = {place.replace("leaf", "entry"), f"checkpoint of size {seal.size}"}
+        assert damaged.value.place in named
+    backend._groups[-1] = Group((*group.entries[:-1], b"{}"), group.seal)
+    with pytest.raises(LedgerDamaged, match="entry 5"):
+        AuditLog.open(backend)
 
 
 def test_without_hashing_bodies_again_a_changed_body_passes(

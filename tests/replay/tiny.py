@@ -4,22 +4,26 @@ import json
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.venues.captures import COINM, SPOT, USDM, capture_lines, save
 
+from covenue.ledger.audit_log import AuditLog
 from covenue.registry.load import Registry
-from covenue.replay import Verdict
+from covenue.replay import Verdict, open_ledger
 from covenue.rounds import session
 from covenue.rounds.scenario import read_scenario
 from covenue.rounds.session import RunResult
 from covenue.testing.venues import SECOND, START, Change, Depth, Levels, MarketEvent
 from covenue_contracts.canonical import parse_as
 from covenue_contracts.ledger import OutcomeSeen
-from covenue_contracts.local import Outcomes
+from covenue_contracts.local import Outcome, Outcomes
 from covenue_venue_recorded.dialects import Dialect
+from covenue_venue_recorded.venue import RecordedVenue
 
 GOAL_LOTS = 40_000
 PACE_LOTS = 10_000
@@ -191,9 +195,6 @@ def check_of(verdict: Verdict, name: str) -> str:
 
 def executed_lots(out: Path) -> dict[str, int]:
     """Lots that each party's own log says were filled."""
-    from covenue.ledger.audit_log import AuditLog
-    from covenue.replay import open_ledger
-
     lots = {}
     for name in NAMES:
         with open_ledger(session.party_ledger(out, name), Registry()) as backend:
@@ -226,6 +227,34 @@ def child(*arguments: str, **environment: str) -> tuple[list[str], dict[str, str
     return command, {**os.environ, "PYTHONPATH": paths, **environment}
 
 
+def die_at(point: str, number: int) -> None:
+    """End this process, as kill -9 does, at the number-th time that a point is reached.
+
+    point: append (before it), appended (after it is durable), applied (a venue has answered).
+    """
+    reached: Counter[str] = Counter()
+
+    def reach(name: str) -> None:
+        reached[name] += 1
+        if (name, reached[name]) == (point, number):
+            os._exit(9)
+
+    def append(self: AuditLog, *arguments: Any, **named: Any) -> range:
+        reach("append")
+        done = real_append(self, *arguments, **named)
+        reach("appended")
+        return done
+
+    def apply(self: RecordedVenue, *arguments: Any, **named: Any) -> Sequence[Outcome]:
+        outcomes = real_apply(self, *arguments, **named)
+        reach("applied")
+        return outcomes
+
+    real_append, real_apply = AuditLog.append, RecordedVenue.apply
+    setattr(AuditLog, "append", append)  # noqa: B010 -- mypy refuses to assign to a method
+    setattr(RecordedVenue, "apply", apply)  # noqa: B010 -- mypy refuses to assign to a method
+
+
 def main(folder: Path, pace: float) -> None:
     """Run a scenario that is already written; say so at every plan and at the end."""
     prepared = session.prepare(read_scenario(folder / "data" / "scenario.toml"), Registry())
@@ -236,4 +265,6 @@ def main(folder: Path, pace: float) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        die_at(sys.argv[3], int(sys.argv[4]))
     main(Path(sys.argv[1]), float(sys.argv[2]))

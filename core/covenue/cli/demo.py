@@ -15,7 +15,7 @@ from covenue.cli.scenario_arguments import (
     refuse_used,
     split_arguments,
 )
-from covenue.cli.summary import summed_up
+from covenue.cli.summary import came_through, summed_up
 from covenue.errors import BadInput, CovenueError, PluginUnknown
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def command(
         print_json(summary)
     else:
         print_table(f"demo {scenario.name}", ("figure", "value"), list(figures(_brief(summary))))
-    if summary.get("status") != "ok" or summary["replay"] != "identical":
+    if not came_through(summary.get("status")) or summary["replay"] != "identical":
         ctx.exit(FAILED)
 
 

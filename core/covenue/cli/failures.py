@@ -18,10 +18,7 @@ def as_covenue_error(error: BaseException) -> CovenueError | None:
     if isinstance(error, CovenueError):
         return error
     if isinstance(error, click.ClickException):
-        what, _, advice = error.format_message().partition("\n  try: ")
-        context = getattr(error, "ctx", None)
-        path = context.command_path if isinstance(context, click.Context) else "covenue"
-        return BadInput(what, advice or f"{path} --help")
+        return _of_click(error)
     if isinstance(error, OSError) and error.strerror:
         return BadInput(
             f"the system refuses: {error.strerror}",
@@ -29,6 +26,18 @@ def as_covenue_error(error: BaseException) -> CovenueError | None:
             file=str(error.filename or ""),
         )
     return None
+
+
+def _of_click(error: click.ClickException) -> BadInput:
+    """click's errors in our words, which do not change with its version where that is easy."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if isinstance(context, click.Context) else "covenue"
+    what, _, advice = error.format_message().partition("\n  try: ")
+    if isinstance(error, click.NoSuchOption):
+        what = f"no such option {error.option_name}"
+    elif isinstance(error, click.MissingParameter) and error.param is not None:
+        what = f"{error.param.human_readable_name} is missing"
+    return BadInput(what, advice or f"{path} --help")
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -25,8 +25,8 @@ REASON_MAX = 4096
 def command(plan: str, ledger: Path | None, reason: str, as_json: bool) -> None:
     """Stop a plan.
 
-    PLAN is its digest, as `covenue ledger show --kind plan.open` prints it. Before `plan.go` the
-    plan is void; after it, those who have not acted stop, and the plan is settled.
+    PLAN is its digest, as `covenue ledger show LEDGER --kind plan.open` prints it. Before
+    `plan.go` the plan is void; after it, those who have not acted stop, and the plan is settled.
     """
     from covenue.registry.load import Registry
     from covenue.rounds.session import kill

@@ -15,7 +15,7 @@ from covenue.cli.scenario_arguments import (
     refuse_used,
     split_arguments,
 )
-from covenue.cli.summary import summed_up
+from covenue.cli.summary import came_through, summed_up
 from covenue.errors import BadInput
 
 if TYPE_CHECKING:
@@ -126,5 +126,5 @@ def _finish(result: "RunResult", as_json: bool) -> None:
         print_json(summary)
     else:
         print_table("run", ("figure", "value"), list(figures(summary)))
-    if result.status != "ok":
+    if not came_through(result.status):
         click.get_current_context().exit(FAILED)

@@ -7,6 +7,15 @@ if TYPE_CHECKING:
     from covenue.rounds.session import RunResult
 
 
+CAME_THROUGH = frozenset({"ok", "unfilled", "killed"})
+"""A run that ended by its rules: filled, at its deadline, or by the kill switch."""
+
+
+def came_through(status: object) -> bool:
+    """Whether no check failed: what is left unfilled is a result, not a failure."""
+    return status in CAME_THROUGH
+
+
 def summed_up(result: "RunResult", verdict: "Verdict | None" = None) -> dict[str, Any]:
     """Write the report, unless a resumed run finds it there, and return the figures to print."""
     summary: dict[str, Any] = {**result.summary, "status": result.status}

@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NewType, Protocol
 
-from covenue_contracts.contract import Scalar
-from covenue_contracts.local import Actions, Outcome
-from covenue_contracts.plan import Goal, Member, PlanDelta
-from covenue_contracts.shared import Capability, Query, Space
-
 from covenue.hooks import hookspec
 from covenue.hooks.solvers import Coupling, KeyedCoupling
 from covenue.hooks.venues import Snapshot, VenueAdapter
 from covenue.numerics.words import Words
+from covenue_contracts.contract import Scalar
+from covenue_contracts.local import Actions, Outcome
+from covenue_contracts.plan import Goal, Member, PlanDelta
+from covenue_contracts.shared import Capability, Query, Space
 
 Memory = NewType("Memory", bytes)
 """Opaque bytes that a local problem keeps between queries; b"" is the empty memory."""

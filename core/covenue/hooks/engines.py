@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from covenue.hooks import hookspec
 from covenue_contracts.contract import Scalar
 from covenue_contracts.ledger import ClockReading
-
-from covenue.hooks import hookspec
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from covenue_contracts.plan import CohortPolicy
-from covenue_contracts.privacy import Charge
-from covenue_contracts.shared import Query, Space
-
 from covenue.hooks import hookspec
 from covenue.hooks.solvers import Choice, Total
 from covenue.numerics.words import Words
+from covenue_contracts.plan import CohortPolicy
+from covenue_contracts.privacy import Charge
+from covenue_contracts.shared import Query, Space
 
 StageState = Any
 
@@ -24,12 +23,22 @@ class Role(Enum):
     COMMITTEE = "committee"
 
 
+VoteHolds = Callable[[str, int, str, bool, bytes], bool]
+"""Whether (did, round, choice, abort, signature) is that node's vote, as in `Signed`."""
+
+
+def no_vote_holds(did: str, number: int, choice: str, abort: bool, signature: bytes) -> bool:
+    """The check of a plan without votes: none holds."""
+    return False
+
+
 @dataclass(frozen=True)
 class PlanContext:
     """What a stage knows of its plan. `own` is this node's did; `secret` its plan secret.
 
     secret: 32 bytes from the node's master key, empty for the coordinator. setups: what every
-    member exchanged when joining (did to bytes), the same on all sides.
+    member exchanged when joining (did to bytes), the same on all sides. vote_holds: the kernel's
+    check of a vote, so that a stage can certify a choice without knowing keys.
     """
 
     plan: str
@@ -38,6 +47,7 @@ class PlanContext:
     policy: CohortPolicy
     secret: bytes
     setups: Mapping[str, bytes]
+    vote_holds: VoteHolds = field(default=no_vote_holds, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

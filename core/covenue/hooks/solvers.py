@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from covenue.hooks import hookspec
+from covenue.numerics.words import Words
 from covenue_contracts.contract import Scalar
 from covenue_contracts.plan import Goal, SolutionStatus
 from covenue_contracts.shared import Capability, DualVariables, Query, Space
-
-from covenue.hooks import hookspec
-from covenue.numerics.words import Words
 
 State = Any
 """A solver's own frozen state; the kernel never looks inside."""
@@ -21,19 +20,24 @@ State = Any
 
 @dataclass(frozen=True)
 class Total:
-    """The sum that a round released: its words, the cohort (dids, sorted), exact or noised."""
+    """The sum that a round released: its words, the cohort (dids, sorted), exact or noised.
+
+    query: the digest of the query that it answers, for `after`; the kernel fills it in.
+    """
 
     words: Words
     cohort: tuple[str, ...]
     exact: bool
+    query: str = ""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The winner that a private selection released, and the cohort."""
+    """The winner that a private selection released, and the cohort; `query` as in Total."""
 
     winner: int
     cohort: tuple[str, ...]
+    query: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from covenue_contracts.contract import Scalar
-from covenue_contracts.energibridge import ClockStamp, Instrument
-from covenue_contracts.local import Actions, Outcome
 from numpy.typing import NDArray
 
 from covenue.hooks import hookspec
+from covenue_contracts.canonical import canonical, parse
+from covenue_contracts.contract import Scalar
+from covenue_contracts.energibridge import ClockStamp, Instrument
+from covenue_contracts.local import Actions, Outcome
 
 VenueConfig = Mapping[str, Scalar]
+ORDER_BOOK = "order-book/v1"
 
 
 class NeverSeen(Enum):
@@ -42,13 +44,51 @@ class Snapshot:
     """Venue state pinned for one plan.
 
     kind: contract of the canonical form (`order-book/v1`). digest: SHA-256 over the state, equal
-    for equal states, in any process. state: the canonical object (a BookState for books).
+    for equal states, in any process. state: the canonical object (a BookState for books). body:
+    bytes that a restarted node restores the state from; empty where it has to pin again.
     """
 
     kind: str
     as_of: int
     digest: str
     state: Any
+    body: bytes = b""
+
+
+def pack_book(state: BookState) -> bytes:
+    """A book as bytes: a length-prefixed canonical head, then asks, then bids."""
+    head = canonical(
+        {
+            "instrument": state.instrument.model_dump(mode="json"),
+            "stamp": state.stamp.model_dump(mode="json"),
+            "last": str(state.last),
+            "asks": len(state.asks),
+        }
+    )
+    levels = np.concatenate([state.asks, state.bids]).astype("<i8").tobytes()
+    return len(head).to_bytes(4, "big") + head + levels
+
+
+def unpack_book(body: bytes) -> BookState:
+    """The book of packed bytes. Raises ValueError when they are not of that form."""
+    end = 4 + int.from_bytes(body[:4], "big")
+    head = parse(body[4:end])
+    levels = np.frombuffer(body[end:], dtype="<i8").astype(np.int64).reshape(-1, 2)
+    levels.flags.writeable = False
+    return BookState(
+        Instrument.model_validate_json(canonical(head["instrument"])),
+        bids=levels[head["asks"] :],
+        asks=levels[: head["asks"]],
+        last=int(head["last"]),
+        stamp=ClockStamp.model_validate_json(canonical(head["stamp"])),
+    )
+
+
+def restored(kind: str, as_of: int, digest: str, body: bytes) -> Snapshot | None:
+    """A pinned state from its kept bytes, or None for a kind that keeps none."""
+    if kind != ORDER_BOOK or not body:
+        return None
+    return Snapshot(kind, as_of, digest, unpack_book(body), body)
 
 
 class VenueAdapter(Protocol):

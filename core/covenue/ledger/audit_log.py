@@ -394,7 +394,6 @@ def _check_owner(genesis: Genesis, did: str | None, origin: str | None) -> None:
 
 def _newest_head(backend: LedgerBackend, seal: Seal, genesis: Genesis) -> tuple[Frontier, bytes]:
     """Verify the newest group: bodies, leaves, frontier, and the signed checkpoint over them."""
-    place = f"checkpoint of size {seal.size}"
     start = seal.size - len(seal.leaves)
     for offset, raw in enumerate(backend.read(start, seal.size)):
         if leaf_hash(raw) != seal.leaves[offset]:
@@ -407,12 +406,24 @@ def _newest_head(backend: LedgerBackend, seal: Seal, genesis: Genesis) -> tuple[
         raise LedgerDamaged(
             "the frontier fits no tree", _RESTORE, f"frontier of size {seal.size}"
         ) from error
+    return frontier, check_head(seal, genesis, frontier.root())
+
+
+def check_head(seal: Seal, genesis: Genesis, root: bytes) -> bytes:
+    """A group's checkpoint, once it is found to be the log's signature under size and root.
+
+    Raises LedgerDamaged, naming the checkpoint by its size.
+    """
+    place = f"checkpoint of size {seal.size}"
     if seal.checkpoint is None:
-        raise LedgerDamaged("the newest group is not signed", _RESTORE, place)
-    head = open_checkpoint(seal.checkpoint, genesis.origin, genesis.log_key)
-    if (head.size, head.root) != (seal.size, frontier.root()):
-        raise LedgerDamaged("the signed head is not the stored one", _RESTORE, place)
-    return frontier, seal.checkpoint
+        raise LedgerDamaged("a group is not signed", _RESTORE, place)
+    try:
+        head = open_checkpoint(seal.checkpoint, genesis.origin, genesis.log_key)
+    except LedgerDamaged as error:
+        raise LedgerDamaged(error.what, _RESTORE, place) from error
+    if (head.size, head.root) != (seal.size, root):
+        raise LedgerDamaged("the signed head is not that of the entries", _RESTORE, place)
+    return seal.checkpoint
 
 
 def _out_of_range(error: ValueError, value: int) -> BadInput:

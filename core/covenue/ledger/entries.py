@@ -23,6 +23,7 @@ BLOB_FIELDS: Mapping[str, tuple[str, ...]] = {
     "reply": ("blob",),
     "tail": ("bundle",),
     "outcome": ("outcomes",),
+    "snapshot": ("blob",),
 }
 """Fields whose digest names a blob of the same ledger; so does every digest in `refs`."""
 
@@ -118,7 +119,8 @@ def decode_entry(data: bytes, place: str = "entry") -> Entry:
 def named_blobs(entry: Entry) -> tuple[str, ...]:
     """The digests of the blobs that an entry names."""
     fields = BLOB_FIELDS.get(entry.header.kind, ())
-    return (*(str(getattr(entry.body, field)) for field in fields), *entry.header.refs)
+    named = (getattr(entry.body, field) for field in fields)
+    return (*(digest for digest in named if digest is not None), *entry.header.refs)
 
 
 def contract_of(kind: str) -> type[Contract] | None:

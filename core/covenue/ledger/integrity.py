@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from covenue.errors import ForeignLedger, LedgerDamaged
 from covenue.hooks.ledgers import LedgerBackend, Seal
-from covenue.ledger.audit_log import blob_digest, entry_nonce
+from covenue.ledger.audit_log import blob_digest, check_head, entry_nonce
 from covenue.ledger.checkpoint import open_checkpoint
 from covenue.ledger.entries import Entry, decode_entry, named_blobs
 from covenue.ledger.tree import Frontier, Tile, leaf_hash
@@ -134,7 +134,9 @@ def _check_group(backend: LedgerBackend, walk: _Walk, seal: Seal) -> None:
     _check_hashes(backend, seal, tiles, start)
     if seal.frontier != grown.hashes:
         raise LedgerDamaged("the frontier differs", _RESTORE, f"frontier of size {seal.size}")
-    _check_checkpoint(walk, seal, grown.root())
+    if walk.genesis is None:
+        raise LedgerDamaged("a log begins with one genesis entry", _RESTORE, "entry 0")
+    check_head(seal, walk.genesis, grown.root())
     walk.frontier, walk.newest = grown, seal
     walk.groups += 1
 
@@ -206,18 +208,6 @@ def _tile_damaged(tile: Tile) -> LedgerDamaged:
     return LedgerDamaged(
         "a stored node hash differs", _RESTORE, f"index (hash level {tile[0]}, tile {tile[1]})"
     )
-
-
-def _check_checkpoint(walk: _Walk, seal: Seal, root: bytes) -> None:
-    place = f"checkpoint of size {seal.size}"
-    if walk.genesis is None or seal.checkpoint is None:
-        raise LedgerDamaged("a group is not signed", _RESTORE, place)
-    try:
-        head = open_checkpoint(seal.checkpoint, walk.genesis.origin, walk.genesis.log_key)
-    except LedgerDamaged as error:
-        raise LedgerDamaged(error.what, _RESTORE, place) from error
-    if (head.size, head.root) != (seal.size, root):
-        raise LedgerDamaged("the signed head is not that of the entries", _RESTORE, place)
 
 
 def _check_blobs(backend: LedgerBackend, walk: _Walk) -> int:

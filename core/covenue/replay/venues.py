@@ -1,7 +1,7 @@
 """Depths two and three: a venue's answers from its own data; all venues, byte for byte."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,7 @@ from covenue.ledger.integrity import check_integrity
 from covenue.ledger.tree import Frontier, leaf_hash
 from covenue.registry.load import Registry
 from covenue.replay.verdict import Check, Verdict, failed
-from covenue.replay.verify import open_ledger, verify
+from covenue.replay.verify import TRANSCRIPT, open_ledger, verify
 from covenue.rounds import participant
 from covenue.rounds.delta_sync import Followed
 from covenue.rounds.fold import (
@@ -43,6 +43,7 @@ from covenue.rounds.session import SIDECAR, party_ledger
 from covenue_contracts.catalogue import schema_digest
 from covenue_contracts.contract import Contract
 from covenue_contracts.ledger import ActionPlanned, OutcomeSeen, SnapshotPinned, Submit, Tail
+from covenue_contracts.local import Outcome
 from covenue_contracts.plan import Order
 
 ADVICE = "compare the party's data and configuration with what it ran with"
@@ -70,17 +71,20 @@ class _VenueReplay:
     fold: NodeFold
     followed: Followed
     heads: Mapping[int, bytes]
+    open_venue: Callable[[], VenueAdapter]
     actions: dict[str, participant.Act] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
+    applied: list[tuple[participant.Act, int]] = field(default_factory=list)
+    walls: dict[str, list[int]] = field(default_factory=dict)
     snapshots: int = 0
-    outcomes: int = 0
 
     def run(self) -> None:
         """Recompute every step. Raises ReplayDiffers at the first difference."""
         for group in groups(self.log.entries(), NODE_INPUTS):
             event = self.event(group)
             if event.body != group.input.body:
-                check(replace(group, derived=(group.input,)), (event.body,))
+                alone = replace(group, index=group.index - 1, derived=(group.input,))
+                check(alone, (event.body,))
             step = self.fold.apply(event)
             check(group, step.entries)
             self.uploads.update({o.blob: o.body for o in self.fold.state.outbox})
@@ -109,17 +113,36 @@ class _VenueReplay:
         act = self.actions.get(body.order)
         if act is None or recorded.outcomes[0].reason in {"late", "venue error"}:
             return recorded
-        self.outcomes += 1
-        wall = int(group.clock.wall)
-        outcomes = self.venue.apply(act.order, act.actions, act.valid_until, wall)
+        times = dict.fromkeys((int(group.clock.wall), *self.walls[body.order]))
+        for wall in times:
+            outcomes = self.applied_at(act, wall)
+            if outcomes == recorded.outcomes:
+                break
         entry, _ = participant.outcome_entry(body.plan, body.order, outcomes)
-        return replace(recorded, body=entry, outcomes=tuple(outcomes))
+        return replace(recorded, body=entry, outcomes=outcomes)
+
+    def applied_at(self, act: participant.Act, wall: int) -> tuple[Outcome, ...]:
+        """What the venue answers to an order at a time; a venue asked at another time forgets.
+
+        A crash after the venue's answer and before its entry leaves only times of earlier entries
+        to say when the order was applied.
+        """
+        if any(earlier.order == act.order for earlier, _ in self.applied):
+            self.applied = [(known, at) for known, at in self.applied if known.order != act.order]
+            self.venue.close()
+            self.venue = self.open_venue()
+            for known, at in self.applied:
+                self.venue.apply(known.order, known.actions, known.valid_until, at)
+        self.applied.append((act, wall))
+        return tuple(self.venue.apply(act.order, act.actions, act.valid_until, wall))
 
     def note_actions(self, group: Group) -> None:
-        """Keep the actions of an order id for the moment when its outcome is recomputed."""
+        """Keep the actions of an order id, and the times since, until its outcome is recomputed."""
         if any(isinstance(entry.body, ActionPlanned) for entry in group.derived):
             for act in participant.due(self.fold.state).acts:
                 self.actions[act.order] = act
+        for act in participant.due(self.fold.state).acts:
+            self.walls.setdefault(act.order, []).append(int(group.clock.wall))
 
 
 def replay(ledger: Path, data: Path | None, registry: Registry) -> Verdict:
@@ -129,8 +152,8 @@ def replay(ledger: Path, data: Path | None, registry: Registry) -> Verdict:
     folders that the run itself named beside its ledger. Raises BadInput when there is no ledger.
     """
     first = verify(ledger, registry)
-    if not first.ok:
-        return first
+    if first.depth != TRANSCRIPT or not first.ok:
+        return first  # damaged, different, or a node's log: it is replayed beside its plan's
     checks = list(first.checks)
     try:
         source = _source(ledger, data)
@@ -146,10 +169,11 @@ def replay(ledger: Path, data: Path | None, registry: Registry) -> Verdict:
                 checks.append((name, "not available", "its ledger or data is not here"))
                 continue
             uploads[done.fold.own.did] = done.uploads
-            detail = f"{done.snapshots} states, {done.outcomes} outcomes, all answers and charges"
-            checks.append((name, "pass", detail))
+            counts = f"{done.snapshots} states, {len(done.applied)} outcomes"
+            checks.append((name, "pass", f"{counts}, all answers and charges"))
         if len(uploads) < len(source.parties):
-            return Verdict(True, "identical", "venues", tuple(checks))
+            depth = "venues" if uploads else first.depth
+            return Verdict(True, "identical", depth, tuple(checks))
         with open_ledger(ledger, registry) as backend:
             checks.append(_rebuild(AuditLog.open(backend), registry, uploads))
     except ReplayDiffers as error:
@@ -185,24 +209,35 @@ def _source(ledger: Path, data: Path | None) -> ScenarioFile:
 def _replay_party(
     ledger: Path, registry: Registry, source: ScenarioFile, party: PartyEntry
 ) -> _VenueReplay | None:
-    path = party_ledger(ledger.resolve().parent, party.name)
-    if not path.is_file() or not party.folder.is_dir():
+    out = ledger.resolve().parent
+    path, identity = party_ledger(out, party.name), _identity(source, party, out)
+    if not path.is_file() or not party.folder.is_dir() or identity is None:
         return None
     with open_ledger(ledger, registry) as plan:
         coordinator = AuditLog.open(plan)
         order = next((e.body for e in coordinator.entries() if isinstance(e.body, Order)), None)
-    if order is None:
-        return None
-    followed = follower(coordinator.origin, coordinator.did)
-    identity = _identity(source, party)
-    with open_ledger(path, registry) as backend:
-        check_integrity(backend, identity.key.did)
-        run = _venue_replay(AuditLog.open(backend), registry, party, identity, order, followed)
-        try:
-            run.run()
-        finally:
-            run.venue.close()
+        if order is None:
+            return None
+        followed = follower(coordinator.origin, coordinator.did)
+        with open_ledger(path, registry) as backend:
+            check_integrity(backend, identity.key.did)
+            run = _venue_replay(AuditLog.open(backend), registry, party, identity, order, followed)
+            try:
+                run.run()
+            finally:
+                run.venue.close()
+        _check_followed(coordinator, run.followed)
     return run
+
+
+def _check_followed(coordinator: AuditLog, followed: Followed) -> None:
+    """Refuse a plan's ledger that is not the one that the party followed: forked, or cut."""
+    size = followed.size()
+    here = coordinator.root(size).hex() if size <= coordinator.size else "fewer entries"
+    if here != followed.frontier.root().hex():
+        raise ReplayDiffers("the party followed another history than this ledger's",
+                            "keep both ledgers: their signed checkpoints prove it", size,
+                            "/root", here, followed.frontier.root().hex())  # fmt: skip
 
 
 def _venue_replay(  # noqa: PLR0917 -- wiring: each argument is one part
@@ -213,8 +248,10 @@ def _venue_replay(  # noqa: PLR0917 -- wiring: each argument is one part
     order: Order,
     followed: Followed,
 ) -> _VenueReplay:
-    venue = cast("VenueAdapter", registry.build("venues", party.venue, dict(party.venue_config),
-                                                party.folder))  # fmt: skip
+    def open_venue() -> VenueAdapter:
+        config = dict(party.venue_config)
+        return cast("VenueAdapter", registry.build("venues", party.venue, config, party.folder))
+
     own = participant.Self(
         identity.key,
         identity.master,
@@ -223,14 +260,17 @@ def _venue_replay(  # noqa: PLR0917 -- wiring: each argument is one part
         schema_digest,
     )
     fold = NodeFold(own, opened_state(log))
-    return _VenueReplay(log, venue, fold, followed, log.heads())
+    return _VenueReplay(log, open_venue(), fold, followed, log.heads(), open_venue)
 
 
-def _identity(source: ScenarioFile, party: PartyEntry) -> Identity:
-    """A demo's identity is derived; anyone else's master is beside its data, or not ours to use."""
+def _identity(source: ScenarioFile, party: PartyEntry, out: Path) -> Identity | None:
+    """A demo's identity is derived; another's master is beside the run or the data, or not here."""
     if source.demo:
         return demo_identity(source.seed, "party", party.name)
-    return kept_identity(party.folder / f"{party.name}.master", create=False)
+    for folder in (out / "keys", party.folder):
+        if (folder / f"{party.name}.master").is_file():
+            return kept_identity(folder / f"{party.name}.master", create=False)
+    return None
 
 
 def _rebuild(

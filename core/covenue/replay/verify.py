@@ -6,19 +6,30 @@ machine runs again from its inputs: signatures, totals, the solver's transcript,
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from covenue.errors import BadInput, CovenueError, LedgerDamaged, ReplayDiffers
+from covenue.errors import BadInput, CovenueError, LedgerDamaged, LedgerUnavailable, ReplayDiffers
 from covenue.hooks.ledgers import LedgerBackend
 from covenue.ledger.audit_log import AuditLog
 from covenue.ledger.integrity import check_integrity
 from covenue.privacy.accountant import Account
 from covenue.registry.load import Registry
 from covenue.replay.verdict import Check, Verdict, failed
-from covenue.rounds.fold import COORDINATOR_INPUTS, CoordinatorFold, check, groups
+from covenue.rounds.fold import (
+    COORDINATOR_INPUTS,
+    CoordinatorFold,
+    Group,
+    check,
+    first_difference,
+    groups,
+)
+from covenue.rounds.messages import open_message
 from covenue.rounds.parts import parts_of
 from covenue.rounds.run import refold_coordinator
+from covenue_contracts.contract import Contract
+from covenue_contracts.ledger import Submit
 from covenue_contracts.plan import Order
 from covenue_contracts.privacy import BudgetCharged, BudgetOpened, BudgetRefunded, Charge
 
@@ -29,7 +40,8 @@ TRANSCRIPT = "transcript"
 def open_ledger(path: Path, registry: Registry) -> Iterator[LedgerBackend]:
     """A ledger file, opened for reading by whichever installed backend knows it.
 
-    Raises BadInput when there is no such file, LedgerDamaged when no backend can read it.
+    Raises BadInput when there is no such file or no backend for it, LedgerDamaged when it is no
+    ledger any more, LedgerUnavailable when it cannot be read now.
     """
     if not path.is_file():
         raise BadInput("there is no ledger", "give the path of a ledger file", file=str(path))
@@ -50,9 +62,10 @@ def open_ledger(path: Path, registry: Registry) -> Iterator[LedgerBackend]:
 
 
 def _unreadable(path: Path, reasons: list[CovenueError]) -> CovenueError:
-    damaged = next((error for error in reasons if isinstance(error, LedgerDamaged)), None)
-    if damaged is not None:
-        return damaged
+    known = (LedgerDamaged, LedgerUnavailable)
+    said = next((error for error in reasons if isinstance(error, known)), None)
+    if said is not None:
+        return said
     return BadInput(
         "no installed ledger backend can read this file",
         "see `covenue plugins list`; a SQLite ledger needs covenue-ledger-sqlite",
@@ -96,12 +109,33 @@ def transcript(log: AuditLog, registry: Registry) -> tuple[Check, ...]:
     fold = CoordinatorFold(parts_of(registry))
     steps = 0
     for group in groups(log.entries(), COORDINATOR_INPUTS):
-        check(group, refold_coordinator(fold, group, log))
+        check(group, _step(fold, group, log))
         steps += 1
     return (
         ("plugins", "pass", "those that the orders name, by digest"),
         (TRANSCRIPT, "pass", f"{steps} steps recomputed: signatures, totals, solver, decisions"),
     )
+
+
+def _step(fold: CoordinatorFold, group: Group, log: AuditLog) -> tuple[Contract, ...] | None:
+    """One step recomputed; a message must be what its entry says, and be signed by its sender."""
+    body = group.input.body
+    try:
+        if isinstance(body, Submit):
+            sent = open_message(log.get_blob(body.blob)).entry()
+            check(replace(group, index=group.index - 1, derived=(group.input,)), (sent,))
+        return refold_coordinator(fold, group, log)
+    except (LedgerDamaged, ReplayDiffers):
+        raise
+    except CovenueError as error:
+        raise ReplayDiffers(
+            f"a recorded step is refused: {error.what}",
+            "this log was not written by a coordinator that checks its input",
+            group.index,
+            "/body",
+            group.input.header.kind,
+            type(error).__name__,
+        ) from error
 
 
 def budgets(log: AuditLog) -> Check:
@@ -110,7 +144,7 @@ def budgets(log: AuditLog) -> Check:
     Raises ReplayDiffers, naming the entry that overspends or gives back what was never charged.
     """
     accounts: dict[str, Account] = {}
-    charged: dict[tuple[str, int], Charge] = {}
+    charged: dict[tuple[str, int, str], Charge] = {}
     for index, entry in enumerate(log.entries()):
         body = entry.body
         if isinstance(body, BudgetOpened):
@@ -120,9 +154,9 @@ def budgets(log: AuditLog) -> Check:
             if account is None or not account.allows(body.charge):
                 raise _overspent(index, "a charge within its allowance", body.charge.amount)
             accounts[body.signal] = account.spend(body.charge)
-            charged[body.plan, body.round] = body.charge
+            charged[body.plan, body.round, body.signal] = body.charge
         elif isinstance(body, BudgetRefunded):
-            if charged.pop((body.plan, body.round), None) != body.charge:
+            if charged.pop((body.plan, body.round, body.signal), None) != body.charge:
                 raise _overspent(index, "a refund of what was charged", body.charge.amount)
             accounts[body.signal] = accounts[body.signal].refund(body.charge)
     spent = ", ".join(
@@ -150,12 +184,13 @@ def check_plugins(log: AuditLog, registry: Registry) -> None:
             continue
         for position, pinned in enumerate(entry.body.plugins):
             here = registry.ref(pinned.family, pinned.name)
-            if here != pinned:
+            found = first_difference(pinned.model_dump(), here.model_dump())
+            if found is not None:
                 raise ReplayDiffers(
                     f"plugin {pinned.plugin} is not the one that this plan was made with",
                     f"install {pinned.plugin} {pinned.version} with the recorded content",
                     index,
-                    f"/body/plugins/{position}/content",
-                    pinned.content,
-                    here.content,
+                    f"/body/plugins/{position}{found[0]}",
+                    str(found[1]),
+                    str(found[2]),
                 )

@@ -48,6 +48,7 @@ from covenue.numerics.words import (
 from covenue.privacy.composition import Mechanism
 from covenue.privacy.guards import Attendance, differencing, large_enough
 from covenue.rounds.messages import Message, plan_id, query_digest, round_context
+from covenue.rounds.votes import votes_of
 from covenue_contracts.canonical import digest, sha256
 from covenue_contracts.contract import Contract
 from covenue_contracts.envelope import Decline, Join, Upload
@@ -352,9 +353,8 @@ def _begin_rounds(turn: _Turn) -> None:
     turn.state = replace(turn.state, attendance=now)
     if not _passes_differencing(turn, before, now, mechanism):
         return
-    context = PlanContext(
-        plan.id, "", accepted, order.policy, b"", {d: _setup(plan.joins[d][0]) for d in accepted}
-    )
+    setups = {d: _setup(plan.joins[d][0]) for d in accepted}
+    context = PlanContext(plan.id, "", accepted, order.policy, b"", setups, votes_of(plan.id))
     stage, effects = mechanism.stage.start(Role.COORDINATOR, context)
     turn.set_plan(stage=stage)
     _perform(turn, effects)
@@ -505,7 +505,7 @@ def _released(turn: _Turn, effect: Released) -> None:
     plan, current = turn.plan, turn.plan.round
     if current is None:
         return
-    release = effect.release
+    release = replace(effect.release, query=current.ctx.query)
     turn.forget_timers()
     turn.say(_signals(plan, current, release))
     transcript = sha256(

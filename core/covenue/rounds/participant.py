@@ -56,6 +56,7 @@ from covenue.rounds.messages import (
     query_digest,
     round_context,
 )
+from covenue.rounds.votes import choice_text, sign_vote, votes_of
 from covenue_contracts.canonical import canonical, sha256
 from covenue_contracts.contract import Contract
 from covenue_contracts.envelope import Decline, Join, Upload
@@ -528,6 +529,7 @@ def _plan_context(turn: _Turn) -> PlanContext:
         view.order.policy,
         derive(turn.own.master, b"plan", view.plan.plan.encode()),
         view.setups,
+        votes_of(view.plan.plan),
     )
 
 
@@ -740,17 +742,12 @@ def _vote(turn: _Turn, number: int, sign: Sign) -> None:
     """Sign one choice a round; a second, different one is never signed."""
     plan = turn.state.plan
     assert plan is not None  # noqa: S101 -- only called inside a plan
-    choice = f"{'abort' if sign.abort else 'total'}:{sign.choice}"
+    choice = choice_text(sign.choice, abort=sign.abort)
     if plan.votes.get(number, choice) != choice:
         return
     turn.set_plan(votes={**plan.votes, number: choice})
-    signature = turn.own.key.sign("covenue/vote/1", vote_bytes(plan.plan, number, choice))
+    signature = sign_vote(turn.own.key, plan.plan, number, choice)
     _stage(turn, number, Signed(sign.choice, sign.abort, signature))
-
-
-def vote_bytes(plan: str, number: int, choice: str) -> bytes:
-    """What a vote signs: plan, round and choice, length-prefixed."""
-    return bytes.fromhex(sha256(plan.encode(), str(number).encode(), choice.encode()))
 
 
 def _send(turn: _Turn, number: int, phase: str, payload: Contract) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from covenue.errors import CovenueError, EnvelopeRefused, LedgerDamaged, StateStale
 from covenue.hooks.engines import TailReply
-from covenue.hooks.venues import NeverSeen, Snapshot, VenueAdapter
-from covenue.ledger.audit_log import AuditLog
+from covenue.hooks.venues import NeverSeen, Snapshot, VenueAdapter, restored
+from covenue.ledger.audit_log import AuditLog, blob_digest
 from covenue.ledger.entries import entry_kind
 from covenue.ledger.tree import Frontier
 from covenue.privacy.accountant import Account
@@ -192,6 +192,8 @@ class NodeProcess:
             return
         snapshot, reason = pin_state(self._venue, int(opened.as_of))
         body = pinned_entry(opened.plan, opened.as_of, snapshot, reason, self.state.snapshot)
+        if snapshot is not None and body.blob is not None:
+            self.log.put_blob(snapshot.body)
         event = participant.Event(
             int(clock.wall), body, snapshot=snapshot, checkpoint=head(self.log)
         )
@@ -238,11 +240,20 @@ class NodeProcess:
             event, self._followed = tail_event(self.log, group, self._followed)
             return event
         if isinstance(body, SnapshotPinned):
-            snapshot, _ = pin_state(self._venue, int(body.as_of))
-            if snapshot is not None and snapshot.digest != body.digest:
-                snapshot = None
+            snapshot = self._kept_snapshot(body)
             return snapshot_event(group, snapshot, heads[group.start])
         return outcome_event(self.log, group)
+
+    def _kept_snapshot(self, pinned: SnapshotPinned) -> Snapshot | None:
+        """The state pinned before a restart; a node that cannot have it back sits the plan out."""
+        if pinned.state is None or pinned.digest is None:
+            return None
+        as_of = int(pinned.as_of)
+        if pinned.blob is not None:
+            body = self.log.get_blob(pinned.blob)
+            return restored(pinned.state, as_of, pinned.digest, body)
+        snapshot, _ = pin_state(self._venue, as_of)
+        return snapshot if snapshot is not None and snapshot.digest == pinned.digest else None
 
 
 def reconciled(venue: VenueAdapter, order: str) -> Sequence[Outcome] | NeverSeen:
@@ -267,6 +278,7 @@ def pinned_entry(
         as_of=as_of,
         state=None if snapshot is None else snapshot.kind,
         digest=None if snapshot is None else snapshot.digest,
+        blob=blob_digest(snapshot.body) if snapshot is not None and snapshot.body else None,
         changed=snapshot is None or snapshot.digest != last,
         reason=reason or None,
     )

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from covenue.errors import BadInput, BudgetExhausted, OutputExists
+from covenue.errors import (
+    BadInput,
+    BudgetExhausted,
+    ForeignLedger,
+    OutputExists,
+    PluginUnknown,
+    replaced,
+)
 from covenue.hooks.domains import Domain, LocalProblem, OpenedParty, Section
 from covenue.hooks.engines import Engine
 from covenue.hooks.ledgers import LedgerBackend
@@ -21,8 +28,14 @@ from covenue.hooks.venues import VenueAdapter
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
 from covenue.privacy.composition import Mechanism
+from covenue.registry.index import PluginRow
 from covenue.registry.load import Registry
-from covenue.registry.negotiate import check_contracts, check_needs, check_privacy
+from covenue.registry.negotiate import (
+    check_company,
+    check_contracts,
+    check_needs,
+    check_privacy,
+)
 from covenue.rounds import participant
 from covenue.rounds.clocks import RecordedClock
 from covenue.rounds.identities import Identity, demo_identity, kept_identity
@@ -112,8 +125,9 @@ def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
     """
     file = str(scenario.path)
     wanted = _wanted(scenario)
-    rows = {registry.find(family, name).id: registry.find(family, name) for family, name in wanted}
+    rows = {row.id: row for row in (_found(registry, scenario, *pair) for pair in wanted)}
     check_contracts(list(rows.values()))
+    check_company(list(rows.values()), registry.rows())
     domain = domain_of(registry, scenario.domain)
     solver = solver_of(registry, scenario.solver, scenario.solver_options)
     mechanism = mechanism_of(registry, scenario.privacy)
@@ -134,6 +148,23 @@ def _check_mechanism(scenario: ScenarioFile, registry: Registry, solver: Solver)
     rows = [registry.find("privacy", name) for name in scenario.privacy]
     manifests = [row.manifest for row in rows if row.manifest is not None]
     check_privacy(manifests, scenario.policy, frozenset(solver.needs))
+
+
+def _found(registry: Registry, scenario: ScenarioFile, family: str, name: str) -> PluginRow:
+    """The plugin of a name; when there is none, the file and field that ask for it."""
+    try:
+        return registry.find(family, name)
+    except PluginUnknown as error:
+        party = next((p.name for p in scenario.parties if p.venue == name), "")
+        fields = {
+            "domains": "domain.name",
+            "solvers": "solver.name",
+            "privacy": "privacy.mechanism",
+            "ledgers": "ledger.backend",
+            "engines": "engine.name",
+            "venues": f"party.{party}.venue",
+        }
+        raise replaced(error, file=str(scenario.path), field=fields[family]) from error
 
 
 def _wanted(scenario: ScenarioFile) -> list[tuple[str, str]]:
@@ -168,6 +199,7 @@ def _check_problems(prepared: Prepared) -> None:
     """Build every party's first problem, as a node will, and match what the solver needs."""
     scenario = prepared.scenario
     members = _members(scenario, {p.name: _preview(scenario, p.name) for p in scenario.parties})
+    others = prepared.registry.names("solvers")
     problems: dict[str, LocalProblem] = {}
     for entry, goal in zip(scenario.orders, prepared.goals, strict=True):
         for party in prepared.parties:
@@ -176,7 +208,7 @@ def _check_problems(prepared: Prepared) -> None:
             problems[party.entry.name] = prepared.domain.problem(
                 goal, members, member, snapshot, party.entry.config
             )
-        check_needs(prepared.solver, problems, scenario.solver)
+        check_needs(prepared.solver, problems, scenario.solver, others)
         _check_budgets(prepared, problems, entry)
 
 
@@ -388,7 +420,11 @@ def _log(
     factory = prepared.registry.load("ledgers", scenario.ledger)
     backend = cast("LedgerBackend", factory(path, create=create, writable=True))
     if not create:
-        return AuditLog.open(backend, identity.key, secret=identity.log_secret)
+        try:
+            return AuditLog.open(backend, identity.key, secret=identity.log_secret)
+        except ForeignLedger as error:
+            backend.close()
+            raise replaced(error, file=str(path)) from error
     return AuditLog.create(
         backend,
         identity.key,

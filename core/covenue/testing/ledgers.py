@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from covenue_contracts.ledger import ClockReading, KillSwitch
 
 from covenue.errors import BadInput, LedgerDamaged, OutputExists
 from covenue.hooks.ledgers import LedgerBackend, LedgerFactory, Seal
@@ -18,6 +17,7 @@ from covenue.identity.keys import SigningKey
 from covenue.ledger.audit_log import AuditLog
 from covenue.ledger.integrity import check_integrity
 from covenue.ledger.tree import HASH_BYTES, Frontier, leaf_hash
+from covenue_contracts.ledger import ClockReading, KillSwitch
 
 LEDGER_1 = tuple(f"LED-{number:03d}" for number in range(1, 28))
 IDENTICAL_ROOT = "019e34133c424ea324d8dea8ba91dd80278448b9d8a6ce3c11aee7358a1a0009"
@@ -428,7 +428,7 @@ SAMPLE_SECRET = bytes(range(32))
 
 
 def write_sample_log(backend: LedgerBackend) -> AuditLog:
-    """A small log with fixed key, secret and clock: groups of several sizes, a clock that goes back."""
+    """A small log with fixed key, secret and clock, which goes back once; groups of many sizes."""
     key = SigningKey.from_seed(hashlib.sha256(b"covenue conformance").digest())
     log = AuditLog.create(
         backend,

@@ -17,7 +17,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from covenue.errors import CaptureDamaged, CovenueError, StateStale
-from covenue.hooks.venues import NEVER_SEEN, BookState, NeverSeen, Snapshot, VenueAdapter
+from covenue.hooks.venues import (
+    NEVER_SEEN,
+    BookState,
+    NeverSeen,
+    Snapshot,
+    VenueAdapter,
+    pack_book,
+)
 from covenue_contracts.canonical import canonical, sha256
 from covenue_contracts.contract import Scalar
 from covenue_contracts.energibridge import ClockStamp, Instrument
@@ -473,7 +480,7 @@ class ScriptedVenue:
         if self.stale:
             raise StateStale(f"the scripted venue is stale at {as_of}", "wait")
         state = self._at(as_of)
-        return Snapshot(self._kind, as_of, book_digest(state), state)
+        return Snapshot(self._kind, as_of, book_digest(state), state, pack_book(state))
 
     def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> Sequence[Outcome]:
         """Do what the script says; a known order id only repeats its outcome."""

@@ -153,6 +153,8 @@ def mapped_errors(path: Path | str) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         raise mapped(error, path) from error
+    except UnicodeDecodeError as error:  # sqlite3 cannot word its own error about damaged text
+        raise damaged("SQLite cannot read the file", "file") from error
 
 
 def mapped(error: sqlite3.Error, path: Path | str) -> CovenueError:
@@ -202,6 +204,7 @@ def _connect(path: Path, query: str) -> sqlite3.Connection:
         isolation_level=None,
         timeout=BUSY_TIMEOUT_S,
     )
+    connection.text_factory = _text
     try:
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA cell_size_check=ON")
@@ -209,6 +212,11 @@ def _connect(path: Path, query: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _text(data: bytes) -> str:
+    """Text of a damaged file need not be UTF-8; it then differs from what was made."""
+    return data.decode("utf-8", "replace")
 
 
 def _checked(path: Path, query: str) -> sqlite3.Connection:

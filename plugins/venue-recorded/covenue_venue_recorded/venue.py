@@ -8,10 +8,12 @@ from pathlib import Path
 from covenue.errors import StateStale
 from covenue.hooks.venues import (
     NEVER_SEEN,
+    ORDER_BOOK,
     BookState,
     NeverSeen,
     Snapshot,
     VenueConfig,
+    pack_book,
 )
 from covenue_contracts.canonical import canonical, sha256
 from covenue_contracts.contract import Scalar
@@ -25,7 +27,6 @@ from covenue_venue_recorded.journal import Applied, Journal
 from covenue_venue_recorded.offsets import MILLISECOND, Offset, offset
 from covenue_venue_recorded.options import parse_options
 
-KIND = "order-book/v1"
 CLOCK_NOTE = (
     "local minus exchange: offset plus least one-way delay, which one-way stamps cannot part"
 )
@@ -75,7 +76,8 @@ class RecordedVenue:
         sides = self._sides(span, end, as_of)
         last = max(span.depth.last, int(self._capture.last[end - 1]) if end > span.first else 0)
         state = BookState(self.instrument, sides.bids, sides.asks, last, self._stamp(span, end))
-        return Snapshot(KIND, as_of, state_digest(self.instrument, sides, last), state)
+        digest = state_digest(self.instrument, sides, last)
+        return Snapshot(ORDER_BOOK, as_of, digest, state, pack_book(state))
 
     def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> Sequence[Outcome]:
         """Execute the legs, immediate or cancel, on the book at `now`; once an order id.
@@ -230,7 +232,7 @@ def state_digest(instrument: Instrument, sides: Sides, last: int) -> str:
     Nothing of the path or of the instant enters: equal states have equal digests anywhere.
     """
     return sha256(
-        KIND.encode(),
+        ORDER_BOOK.encode(),
         canonical(instrument),
         sides.bids.astype("<i8").tobytes(),
         sides.asks.astype("<i8").tobytes(),

@@ -1,0 +1,197 @@
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import covenue
+from covenue.errors import BadInput, CapabilityMissing, OutputExists, PluginUnknown
+from covenue.facade import PlanResult
+from covenue.hooks.solvers import Coupling
+from covenue_contracts.canonical import canonical
+from covenue_domain_routing import Routing, buy, sell
+
+NORTH = [["100.00", "5"], ["100.10", "7"]]
+SOUTH = [["100.05", "6.5"], ["100.20", "10"]]
+ORDER = buy("12", lot="0.001")
+
+
+def books() -> dict[str, object]:
+    return {"north": np.array(NORTH), "south": np.array(SOUTH)}
+
+
+def cheapest(levels: list[tuple[Decimal, int]], lots: int) -> int:
+    cost = 0
+    for price, size in sorted(levels):
+        taken = min(size, lots)
+        cost += int(price * 10_000) * taken
+        lots -= taken
+    return cost
+
+
+def test_a_plan_from_arrays_is_the_cheapest_one() -> None:
+    result = covenue.plan(ORDER, books())
+    levels = [(Decimal(p), int(Decimal(q) * 1000)) for p, q in (*NORTH, *SOUTH)]
+    assert result.status == "certified"
+    assert result.value == cheapest(levels, 12_000)
+    assert result.gap == 0
+    assert result.within_tol
+    assert result.plan.tolist() == [[5500], [6500]]
+    assert result.coordinates == ("lots",)
+    assert set(result.bytes_per_participant) == {"north", "south"}
+
+
+def test_a_plan_from_frames_comes_back_as_a_frame() -> None:
+    columns = ["price", "quantity"]
+    given_frames = {
+        "north": pd.DataFrame(NORTH, columns=columns),
+        "south": pd.DataFrame(SOUTH, columns=columns),
+    }
+    plan = covenue.plan(ORDER, given_frames).plan
+    assert plan.loc["north", "lots"] == 5500
+    assert plan.loc["south", "lots"] == 6500
+
+
+def test_neither_the_order_of_parties_nor_a_second_run_changes_a_byte() -> None:
+    one = covenue.plan(ORDER, books())
+    two = covenue.plan(ORDER, dict(reversed(list(books().items()))))
+    assert (one.root, one.transcript) == (two.root, two.transcript)
+
+
+def test_a_warm_plan_takes_fewer_rounds_and_continues_the_same_ledger() -> None:
+    first = covenue.plan(ORDER, books())
+    again = covenue.plan(ORDER, books(), warm=first.warm)
+    assert again.rounds < first.rounds
+    assert again.value == first.value
+    assert again.root != first.root
+    assert again.transcript != first.transcript
+
+
+def test_other_parties_cannot_take_a_warm_start() -> None:
+    first = covenue.plan(ORDER, books())
+    with pytest.raises(BadInput, match="same parties"):
+        covenue.plan(ORDER, {"north": np.array(NORTH)}, warm=first.warm)
+
+
+def test_no_party_at_all_is_refused() -> None:
+    with pytest.raises(BadInput, match="no party"):
+        covenue.plan(ORDER, {})
+
+
+def test_an_unknown_solver_names_the_nearest() -> None:
+    with pytest.raises(PluginUnknown, match="search"):
+        covenue.plan(ORDER, books(), solver="serch")
+
+
+def test_fees_of_one_party_move_the_plan() -> None:
+    dear = covenue.plan(ORDER, books(), configs={"south": {"fee_bps": "50", "basis_bps": "0"}})
+    assert dear.plan[0][0] > 5500
+
+
+def test_what_cannot_be_filled_is_reported_as_shortfall() -> None:
+    result = covenue.plan(buy("100", lot="0.001"), books())
+    assert result.shortfall == 100_000 - 28_500
+    assert result.plan.sum() == 28_500
+
+
+def test_an_empty_market_is_a_void_plan_with_a_reason() -> None:
+    order = buy("1", lot="0.001", limit_price="1")
+    with pytest.raises(BadInput, match="infeasible"):
+        covenue.plan(order, books())
+
+
+def test_a_coupling_of_ones_own_takes_built_problems() -> None:
+    ready = covenue.plan(ORDER, books())
+    routing = Routing()
+    members = ready.warm.members
+    coupling: Coupling = routing.coupling(ORDER, members)
+    problems = {
+        member.name.removeprefix("p-"): routing.problem(
+            ORDER, members, member, books()[member.name.removeprefix("p-")], {}
+        )
+        for member in members
+    }
+    assert covenue.plan(coupling, problems).value == ready.value
+
+
+def test_a_coupling_of_ones_own_refuses_bare_arrays() -> None:
+    ready = covenue.plan(ORDER, books())
+    coupling = Routing().coupling(ORDER, ready.warm.members)
+    with pytest.raises(BadInput, match="built problems"):
+        covenue.plan(coupling, books())
+
+
+def test_a_solver_that_needs_more_than_the_problem_offers_is_refused_before_round_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from covenue_solver_search.search import Search
+
+    monkeypatch.setattr(Search, "needs", frozenset({"CURVATURE"}))
+    with pytest.raises(CapabilityMissing, match="CURVATURE"):
+        covenue.plan(ORDER, books())
+
+
+def test_a_ledger_file_is_written_once_and_never_over(tmp_path: Path) -> None:
+    path = tmp_path / "notebook.ledger"
+    covenue.plan(ORDER, books(), ledger=path).warm.close()
+    before = path.read_bytes()
+    with pytest.raises(OutputExists):
+        covenue.plan(ORDER, books(), ledger=path)
+    assert path.read_bytes() == before
+
+
+def test_a_kept_notebook_ledger_verifies(tmp_path: Path) -> None:
+    from covenue.registry.load import Registry
+    from covenue.replay import verify
+
+    path = tmp_path / "notebook.ledger"
+    first = covenue.plan(ORDER, books(), ledger=path)
+    covenue.plan(buy("11", lot="0.001"), books(), warm=first.warm).warm.close()
+    verdict = verify(path, Registry())
+    assert (verdict.ok, verdict.depth) == (True, "transcript")
+
+
+def test_actions_of_a_result_are_canonical_contracts() -> None:
+    result = covenue.plan(ORDER, books())
+    for actions in result.actions.values():
+        assert canonical(actions)
+
+
+def test_the_facade_is_loaded_only_when_asked_for() -> None:
+    assert covenue.PlanResult is PlanResult
+    with pytest.raises(AttributeError):
+        _ = covenue.nothing_of_that_name
+
+
+LEVELS = st.lists(
+    st.tuples(st.integers(1, 400), st.integers(1, 50)),
+    min_size=1,
+    max_size=8,
+    unique_by=lambda t: t[0],
+)
+
+
+@settings(max_examples=25)
+@given(st.lists(LEVELS, min_size=1, max_size=4), st.integers(1, 120))
+def test_any_books_are_planned_at_least_cost(
+    ladders: list[list[tuple[int, int]]], lots: int
+) -> None:
+    problems = {
+        f"v{number}": [(str(price), str(size)) for price, size in sorted(ladder)]
+        for number, ladder in enumerate(ladders)
+    }
+    result = covenue.plan(buy(str(lots), lot="1"), problems)
+    levels = [(Decimal(price), size) for ladder in ladders for price, size in ladder]
+    depth = sum(size for _, size in levels)
+    assert result.plan.sum() == min(lots, depth)
+    assert result.value == cheapest(levels, min(lots, depth))
+
+
+def test_selling_takes_the_best_bids() -> None:
+    bids = {"north": [("100", "2")], "south": [("101", "1")]}
+    result = covenue.plan(sell("2", lot="1"), bids)
+    assert result.plan.tolist() == [[1], [1]]
+    assert result.value == 201 * 10_000
