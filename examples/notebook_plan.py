@@ -13,4 +13,3 @@ first = covenue.plan(buy("12", lot="0.001"), books)
 print(first.status, first.value, first.gap, first.rounds, first.plan.tolist())
 again = covenue.plan(buy("11", lot="0.001"), books, warm=first.warm)
 print(again.status, again.value, again.gap, again.rounds, again.plan.tolist())
-assert again.rounds <= first.rounds

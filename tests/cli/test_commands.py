@@ -132,7 +132,7 @@ def test_an_output_that_exists_is_refused_before_anything_is_checked_or_touched(
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        ("killed", Verdict(True, "identical", "full", ())),
+        ("void: cohort lost", Verdict(True, "identical", "full", ())),
         ("ok", Verdict(False, "differs", "venues", (), {"place": "entry 7"})),
     ],
 )
@@ -143,6 +143,15 @@ def test_a_demo_whose_run_or_replay_fails_exits_1(
     result = covenue("demo", "--json")
     assert result.exit_code == 1
     assert document(result).get("difference") == verdict.difference
+
+
+@pytest.mark.parametrize("status", ["unfilled", "killed"])
+def test_a_run_that_ends_by_its_own_rules_has_failed_no_check(
+    covenue: Invoke, recorded: Recorded, status: str
+) -> None:
+    recorded.status = status
+    result = covenue("demo", "--json")
+    assert (result.exit_code, document(result)["status"]) == (0, status)
 
 
 def test_demo_lists_scenarios_with_their_options(covenue: Invoke) -> None:

@@ -30,6 +30,7 @@ from covenue_contracts.ledger import (
     MemoryKept,
     OutcomeSeen,
     Reply,
+    SnapshotPinned,
     Submit,
     Tail,
 )
@@ -249,11 +250,18 @@ def test_entries_say_which_blobs_they_name() -> None:
         "tail": Tail(start=0, end=1, bundle=a, checkpoint=""),
         "outcome": OutcomeSeen(plan=c, order=c, outcomes=a),
         "memory": MemoryKept(plan=c, query=c, memory=a),
+        "snapshot": SnapshotPinned(
+            plan=c, as_of="1", state="x/v1", digest=c, blob=a, changed=True, reason=None
+        ),
     }
     for kind, body in bodies.items():
         assert entry_kind(body) == kind
         entry = decode_entry(encode_entry(header(kind, refs=(b,)), body))
         assert named_blobs(entry) == ((b,) if kind == "memory" else (a, b))
+    absent = SnapshotPinned(
+        plan=c, as_of="1", state=None, digest=None, blob=None, changed=False, reason="stale"
+    )
+    assert named_blobs(decode_entry(encode_entry(header("snapshot"), absent))) == ()
 
 
 def test_a_kind_names_its_contract() -> None:

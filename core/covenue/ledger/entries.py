@@ -24,6 +24,7 @@ BLOB_FIELDS: Mapping[str, tuple[str, ...]] = {
     "tail": ("bundle",),
     "outcome": ("outcomes",),
     "snapshot": ("blob",),
+    "action": ("actions",),
 }
 """Fields whose digest names a blob of the same ledger; so does every digest in `refs`."""
 

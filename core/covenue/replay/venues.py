@@ -158,6 +158,8 @@ def replay(ledger: Path, data: Path | None, registry: Registry) -> Verdict:
     try:
         source = _source(ledger, data)
     except CovenueError as error:
+        if data is not None:
+            raise
         checks.append(("venues", "not available", error.what))
         return Verdict(True, "identical", first.depth, tuple(checks))
     try:
@@ -192,18 +194,25 @@ def _source(ledger: Path, data: Path | None) -> ScenarioFile:
     chosen: dict[str, str] = {}
     path: Path | None = None
     if sidecar.is_file():
-        notes: dict[str, Any] = json.loads(sidecar.read_text())
-        path, chosen = Path(notes["scenario"]), dict(notes["options"])
+        path, chosen = _notes(sidecar)
     if data is not None and (data / "scenario.toml").is_file():
         path = data / "scenario.toml"
     if path is None or not path.is_file():
         raise BadInput("the run's scenario is not here", "give --data with its scenario.toml",
                        file=str(sidecar))  # fmt: skip
-    scenario = read_scenario(path, chosen)
-    if data is None:
-        return scenario
-    moved = tuple(replace(party, folder=data / party.name) for party in scenario.parties)
-    return replace(scenario, parties=moved)
+    return read_scenario(path, chosen, data=data)
+
+
+def _notes(sidecar: Path) -> tuple[Path, dict[str, str]]:
+    try:
+        notes: dict[str, Any] = json.loads(sidecar.read_text())
+        return Path(notes["scenario"]), dict(notes["options"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            "the run's own notes are unreadable",
+            "put run.json back, or give --data with its scenario.toml and no run.json",
+            file=str(sidecar),
+        ) from error
 
 
 def _replay_party(

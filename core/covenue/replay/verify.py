@@ -4,6 +4,8 @@ Every stored byte is recomputed (entries, leaves, tree, checkpoints, blobs); the
 machine runs again from its inputs: signatures, totals, the solver's transcript, every decision.
 """
 
+import base64
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +15,7 @@ from typing import cast
 from covenue.errors import BadInput, CovenueError, LedgerDamaged, LedgerUnavailable, ReplayDiffers
 from covenue.hooks.ledgers import LedgerBackend
 from covenue.ledger.audit_log import AuditLog
+from covenue.ledger.checkpoint import Checkpoint, open_checkpoint
 from covenue.ledger.integrity import check_integrity
 from covenue.privacy.accountant import Account
 from covenue.registry.load import Registry
@@ -29,7 +32,7 @@ from covenue.rounds.messages import open_message
 from covenue.rounds.parts import parts_of
 from covenue.rounds.run import refold_coordinator
 from covenue_contracts.contract import Contract
-from covenue_contracts.ledger import Submit
+from covenue_contracts.ledger import Submit, Tail
 from covenue_contracts.plan import Order
 from covenue_contracts.privacy import BudgetCharged, BudgetOpened, BudgetRefunded, Charge
 
@@ -76,8 +79,13 @@ def _unreadable(path: Path, reasons: list[CovenueError]) -> CovenueError:
 def verify(ledger: Path, registry: Registry) -> Verdict:
     """Verify one ledger without private data. Raises BadInput when there is none."""
     try:
+        heads = heads_beside(ledger, registry)  # first: a run under way only grows the log
         with open_ledger(ledger, registry) as backend:
-            return verify_backend(backend, registry)
+            verdict = verify_backend(backend, registry)
+            if not verdict.ok or verdict.depth != TRANSCRIPT:
+                return verdict
+            seen = followers(AuditLog.open(backend), heads)
+            return replace(verdict, checks=(*verdict.checks, seen))
     except LedgerDamaged as error:
         return failed("damaged", "integrity", (("integrity", "fail", error.what),), error)
 
@@ -101,6 +109,42 @@ def verify_backend(backend: LedgerBackend, registry: Registry) -> Verdict:
         checks.append(("integrity", "fail", error.what))
         return failed("damaged", "integrity", tuple(checks), error)
     return Verdict(True, "ok", TRANSCRIPT, tuple(checks))
+
+
+def heads_beside(ledger: Path, registry: Registry) -> tuple[bytes, ...]:
+    """The newest checkpoint of this log in each party's log beside it; none where it is damaged."""
+    found = []
+    for path in sorted((ledger.resolve().parent / "parties").glob("*.ledger")):
+        with contextlib.suppress(CovenueError), open_ledger(path, registry) as backend:
+            party = AuditLog.open(backend)
+            entries = (party.entry(index).body for index in range(party.size - 1, 0, -1))
+            tail = next((body for body in entries if isinstance(body, Tail)), None)
+            found += [] if tail is None else [base64.b64decode(tail.checkpoint)]
+    return tuple(found)
+
+
+def followers(log: AuditLog, heads: tuple[bytes, ...]) -> Check:
+    """Compare the log with heads of it that others hold.
+
+    A log that was cut at its end still verifies by itself; a head that it signed for more
+    entries, or for others, proves the cut. Raises LedgerDamaged.
+    """
+    known: list[Checkpoint] = []
+    for data in heads:
+        with contextlib.suppress(LedgerDamaged):  # of another log, or not signed: it proves nothing
+            known.append(open_checkpoint(data, log.origin, log.did))
+    for head in known:
+        is_cut = head.size > log.size
+        if is_cut or log.root(head.size) != head.root:
+            raise LedgerDamaged(
+                f"{'ROLLBACK' if is_cut else 'FORK'}: a party holds a head that this log signed "
+                f"for {head.size} entries; there are {log.size}",
+                "keep both logs: the signed checkpoint proves it",
+                f"checkpoint of size {head.size}",
+            )
+    if not known:
+        return ("followers", "not available", "no party's log lies beside it")
+    return ("followers", "pass", f"{len(known)} parties hold heads that this log extends")
 
 
 def transcript(log: AuditLog, registry: Registry) -> tuple[Check, ...]:

@@ -94,9 +94,13 @@ class ScenarioFile:
     chosen: Mapping[str, str]
 
 
-def read_scenario(path: Path, given: Mapping[str, str] | None = None) -> ScenarioFile:
+def read_scenario(
+    path: Path, given: Mapping[str, str] | None = None, *, data: Path | None = None
+) -> ScenarioFile:
     """Parse a scenario; `given` holds values of its own options, by name.
 
+    data: where the parties' folders lie by their names, instead of where the file says; not all
+    of them need be there.
     Raises BadInput, and BudgetExhausted for a party that may not answer at all; both name file,
     field, value and what to do.
     """
@@ -104,7 +108,7 @@ def read_scenario(path: Path, given: Mapping[str, str] | None = None) -> Scenari
     file = str(path)
     options = read_options(Table(file, "", document, ROOT))
     chosen = apply_options(file, document, options, given or {})
-    return _scenario(path, Table(file, "", document, ROOT), options, chosen)
+    return _scenario(path, Table(file, "", document, ROOT), options, chosen, data)
 
 
 def scenario_options(path: Path) -> tuple[ScenarioOption, ...]:
@@ -113,14 +117,18 @@ def scenario_options(path: Path) -> tuple[ScenarioOption, ...]:
 
 
 def _scenario(
-    path: Path, root: Table, options: tuple[ScenarioOption, ...], chosen: Mapping[str, str]
+    path: Path,
+    root: Table,
+    options: tuple[ScenarioOption, ...],
+    chosen: Mapping[str, str],
+    data: Path | None,
 ) -> ScenarioFile:
     head = root.table("scenario", ("name", "summary", "demo", "seed"))
     domain = root.table("domain", ("name", "goal"))
     solver = root.table("solver", ("name", "options"))
     engine = root.table("engine", ("name", "options"))
     goal = domain.document("goal")
-    parties = _parties(path, root)
+    parties = _parties(path, root, data)
     return ScenarioFile(
         path=path,
         name=head.name("name"),
@@ -213,22 +221,22 @@ def _order(table: Table, goal: Mapping[str, Value]) -> OrderEntry:
     )
 
 
-def _parties(path: Path, root: Table) -> tuple[PartyEntry, ...]:
+def _parties(path: Path, root: Table, data: Path | None) -> tuple[PartyEntry, ...]:
     keys = ("name", "slot", "venue", "folder", "venue_config", "config", "budget")
     tables = root.tables("party", keys)
-    parties = [_party(path, table) for table in tables]
+    parties = [_party(path, table, data) for table in tables]
     _refuse_twins(tables, parties, "name", lambda party: party.name)
     _refuse_twins(tables, parties, "slot", lambda party: party.slot)
     return tuple(sorted(parties, key=lambda party: party.name))
 
 
-def _party(path: Path, table: Table) -> PartyEntry:
+def _party(path: Path, table: Table, data: Path | None) -> PartyEntry:
     exact_max, rho_max = _budget(table)
     return PartyEntry(
         name=table.name("name"),
         slot=table.whole("slot"),
         venue=table.name("venue"),
-        folder=_folder(path, table),
+        folder=_folder(path, table) if data is None else data / table.name("name"),
         venue_config=MappingProxyType(table.scalars("venue_config")),
         config=MappingProxyType(table.scalars("config")),
         exact_max=exact_max,

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +130,7 @@ def lots_of(steps: Array, ticks: Array, instrument: Instrument, lot: Fraction) -
     unit /= Fraction(instrument.tick)
     most = int(steps.max(initial=0)) * unit.numerator
     if max(most, int(ticks.max(initial=0)) * unit.denominator) < SAFE:
-        return ((steps * unit.numerator) // (ticks * unit.denominator)).tolist()  # type: ignore[no-any-return]
+        return ((steps * unit.numerator) // (ticks * unit.denominator)).tolist()  # type: ignore[no-any-return] # numpy's tolist is Any
     pairs = zip(steps.tolist(), ticks.tolist(), strict=True)
     return [step * unit.numerator // (tick * unit.denominator) for step, tick in pairs]
 
@@ -145,7 +146,7 @@ def _floored(values: Array, unit: Fraction) -> list[int]:
     """floor(value * unit) of every value; in 64 bits where that is provably safe."""
     largest = int(np.abs(values).max(initial=0))
     if max(largest * unit.numerator, unit.denominator) < SAFE:
-        return ((values * unit.numerator) // unit.denominator).tolist()  # type: ignore[no-any-return]
+        return ((values * unit.numerator) // unit.denominator).tolist()  # type: ignore[no-any-return] # numpy's tolist is Any
     return [value * unit.numerator // unit.denominator for value in values.tolist()]
 
 
@@ -161,13 +162,17 @@ def _within(price: int, grid: KeyGrid) -> bool:
     return price >= grid.limit
 
 
-def _native(instrument: Instrument, tick: int, terms: Terms) -> bool:
-    """Whether the plan's quantity holds at least the smallest native order at that price."""
+def _least_tick(instrument: Instrument, terms: Terms) -> int | None:
+    """The lowest native price at which the plan's quantity holds the smallest native order.
+
+    None where no price is high enough (a linear contract's size does not depend on its price).
+    """
     least = max(Fraction(instrument.step), Fraction(instrument.minimum))
     base = least * Fraction(instrument.multiplier)
-    if instrument.payoff == "inverse":
-        base /= tick * Fraction(instrument.tick)
-    return base <= terms.wanted * terms.lot
+    wanted = terms.wanted * terms.lot
+    if instrument.payoff == "linear":
+        return 0 if base <= wanted else None
+    return ceil(base / (wanted * Fraction(instrument.tick))) if wanted > 0 else None
 
 
 def _offered(
@@ -180,10 +185,13 @@ def _offered(
     kept: list[int] = []
     offered: list[int] = []
     missing = terms.wanted
+    least_tick = _least_tick(instrument, terms)
+    if least_tick is None:
+        return kept, offered
     for position, (tick, lot, price) in enumerate(levels):
         if missing <= 0:
             break
-        if lot > 0 and _within(price, grid) and _native(instrument, tick, terms):
+        if lot > 0 and tick >= least_tick and _within(price, grid):
             kept.append(position)
             offered.append(min(lot, missing))
             missing -= lot

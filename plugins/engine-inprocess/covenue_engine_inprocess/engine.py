@@ -47,14 +47,19 @@ class InProcess:
         clock: EngineClock,
         stop: Callable[[], bool],
     ) -> None:
-        """Run until the coordinator is done or `stop` says so."""
+        """Run until the coordinator is done, and every node has heard it, or `stop` says so.
+
+        A node that raises is down from then on; the others go on without it, and what it raised
+        is raised at the end.
+        """
         run = _Run(self.latency_ns, coordinator, clock)
         for node in sorted(nodes, key=lambda n: n.did):
             run.links.append(_Link(node))
-        run.notify()
-        while not coordinator.done() and not stop():
-            if not run.next_arrival():
-                return
+        while not stop() and run.next_arrival():
+            pass
+        for link in run.links:
+            if link.fault is not None:
+                raise link.fault
 
 
 @dataclass
@@ -65,6 +70,7 @@ class _Link:
     known: int = -1
     pending: bool = False
     sent: set[bytes] = field(default_factory=set)
+    fault: Exception | None = None
 
 
 @dataclass
@@ -78,7 +84,8 @@ class _Run:
 
     def next_arrival(self) -> bool:
         """Handle the next arrival or timer; False when nothing is left to wait for."""
-        timer = self.coordinator.next_due()
+        self.notify()  # `stop` may have pulled the kill switch
+        timer = None if self.coordinator.done() else self.coordinator.next_due()
         if self.arrivals and (timer is None or self.arrivals[0][0] <= timer):
             due, _, arrive = heapq.heappop(self.arrivals)
             self.clock.wait_until(due)
@@ -88,14 +95,13 @@ class _Run:
             self.coordinator.fire(self.clock.read())
         else:
             return False
-        self.notify()
         return True
 
     def notify(self) -> None:
         """Send each node the news that the coordinator's log has grown."""
         size = self.coordinator.size()
         for link in self.links:
-            if link.known < size and not link.pending:
+            if link.known < size and not link.pending and link.fault is None:
                 link.pending = True
                 self.send(partial(self.deliver, link))
 
@@ -103,7 +109,12 @@ class _Run:
         """A node reads the log's tail, as it stands on arrival, and answers."""
         link.pending, link.known = False, self.coordinator.size()
         tail = self.coordinator.tail(link.node.wants())
-        for envelope in link.node.deliver(tail, self.clock.read()):
+        try:
+            envelopes = link.node.deliver(tail, self.clock.read())
+        except Exception as fault:
+            link.fault = fault
+            return
+        for envelope in envelopes:
             if envelope not in link.sent:
                 link.sent.add(envelope)
                 self.send(partial(self.submit, link, envelope))

@@ -35,6 +35,7 @@ _PAGE = 64
 _PENDING_BYTES_MAX = 4 << 20
 _DIGEST_BYTES = 32
 _LEAF_BYTES = "CASE typeof(leaves) WHEN 'blob' THEN length(leaves) END"
+_NEWEST = f"SELECT start, {_LEAF_BYTES} FROM segments ORDER BY start DESC LIMIT 1"  # noqa: S608 -- names of ours
 _SEAL = "SELECT start, leaves, tiles, frontier, checkpoint FROM segments"
 
 
@@ -238,9 +239,7 @@ class SqliteLedger:
                 raise damaged("a group is missing", f"index: entry {at}")
 
     def _size(self) -> int:
-        rows = self._query(
-            f"SELECT start, {_LEAF_BYTES} FROM segments ORDER BY start DESC LIMIT 1"  # noqa: S608
-        )
+        rows = self._query(_NEWEST)
         return int(rows[0][0]) + _leaf_count(rows[0][1], rows[0][0]) if rows else 0
 
     def _query(self, statement: str, *values: object) -> list[Any]:

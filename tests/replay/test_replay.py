@@ -1,0 +1,351 @@
+"""Verify and replay: what passes, what differs, and where they say so."""
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from tests.replay.forge import forge, once
+from tests.replay.tiny import NAMES, Done, check_of, run_tiny, scenario_text
+
+from covenue.cli.program import program
+from covenue.errors import BadInput, CaptureDamaged
+from covenue.ledger.audit_log import AuditLog
+from covenue.ledger.entries import Entry
+from covenue.numerics.words import from_text, to_text, words
+from covenue.registry.load import Registry
+from covenue.replay import Verdict, open_ledger, replay, venues, verify
+from covenue.rounds import session
+from covenue.rounds.identities import demo_identity
+from covenue_contracts.contract import Contract
+from covenue_contracts.plan import Order, PluginRef
+
+COORDINATOR = demo_identity("tiny", "coordinator", "coordinator")
+SPOT = demo_identity("tiny", "party", "spot")
+
+
+def entries(ledger: Path) -> list[Entry]:
+    with open_ledger(ledger, Registry()) as backend:
+        return list(AuditLog.open(backend).entries())
+
+
+def difference(verdict: Verdict) -> dict[str, str]:
+    """The first difference; it names an entry, a place in it, and two values that differ."""
+    assert not verdict.ok
+    assert verdict.status == "differs"
+    found = verdict.difference
+    assert found is not None
+    assert int(found["entry"]) >= 0
+    assert found["pointer"].startswith("/")
+    assert found["recorded"] != found["recomputed"]
+    return found
+
+
+# ---- nothing is wrong
+
+
+def test_a_run_verifies_without_any_data(done: Done) -> None:
+    verdict = verify(done.ledger, Registry())
+    assert (verdict.ok, verdict.status, verdict.depth) == (True, "ok", "transcript")
+    assert check_of(verdict, "integrity") == "pass"
+    assert check_of(verdict, "followers") == "pass"
+
+
+def test_a_run_replays_byte_for_byte(done: Done) -> None:
+    verdict = replay(done.ledger, None, Registry())
+    assert (verdict.ok, verdict.status, verdict.depth) == (True, "identical", "full")
+    assert {check_of(verdict, f"venue {name}") for name in NAMES} == {"pass"}
+    assert check_of(verdict, "full") == "pass"
+
+
+def test_the_tiny_run_stands_and_executes(done: Done) -> None:
+    """Otherwise the tests of this room would look at nothing."""
+    kinds = {entry.header.kind for entry in entries(done.ledger)}
+    assert kinds >= {"plan.go", "plan.settled", "plan.close", "plan.delta", "clock_regression"}
+    node = {entry.header.kind for entry in entries(session.party_ledger(done.out, "spot"))}
+    assert node >= {"tail", "snapshot", "reply", "budget.charge", "action", "outcome", "memory"}
+
+
+def test_a_replay_reads_and_never_writes(copy: Done) -> None:
+    before = {path: path.read_bytes() for path in copy.out.rglob("*") if path.is_file()}
+    assert replay(copy.ledger, None, Registry()).status == "identical"
+    assert {path: path.read_bytes() for path in copy.out.rglob("*") if path.is_file()} == before
+
+
+def test_a_party_replays_its_own_part_with_its_own_data_only(copy: Done, tmp_path: Path) -> None:
+    """What one party holds: the plan's ledger, its own, its capture, and the scenario."""
+    mine = tmp_path / "mine"
+    (mine / "out/parties").mkdir(parents=True)
+    shutil.copytree(copy.data / "spot", mine / "data/spot")
+    shutil.copy(copy.data / "scenario.toml", mine / "data")
+    shutil.copy(copy.ledger, mine / "out")
+    shutil.copy(session.party_ledger(copy.out, "spot"), mine / "out/parties")
+    verdict = replay(mine / "out" / session.LEDGER, mine / "data", Registry())
+    assert (verdict.ok, verdict.status, verdict.depth) == (True, "identical", "venues")
+    assert check_of(verdict, "venue spot") == "pass"
+    assert check_of(verdict, "venue usdm") == "not available"
+    assert check_of(verdict, "venue coinm") == "not available"
+
+
+def test_data_that_has_moved_is_found_by_party(copy: Done, tmp_path: Path) -> None:
+    copy.data.rename(tmp_path / "elsewhere")
+    assert replay(copy.ledger, None, Registry()).depth == "transcript"
+    assert replay(copy.ledger, tmp_path / "elsewhere", Registry()).depth == "full"
+
+
+def test_a_run_with_keys_of_its_own_replays_where_the_keys_are(tmp_path: Path) -> None:
+    run = run_tiny(tmp_path, scenario_text().replace("demo = true", "demo = false"))
+    assert replay(run.ledger, None, Registry()).depth == "full"
+    shutil.rmtree(run.out / "keys")
+    verdict = replay(run.ledger, None, Registry())
+    assert (verdict.ok, verdict.depth) == (True, "transcript")
+    assert check_of(verdict, "venue spot") == "not available"
+
+
+def test_a_nodes_own_log_verifies_as_far_as_it_can(done: Done) -> None:
+    for name in NAMES:
+        for check in (verify(session.party_ledger(done.out, name), Registry()),
+                      replay(session.party_ledger(done.out, name), None, Registry())):  # fmt: skip
+            assert (check.ok, check.status) == (True, "ok")
+            assert check_of(check, "budgets") == "pass"
+            assert check_of(check, "transcript") == "not available"
+
+
+# ---- something is different
+
+
+def test_another_fee_is_found_in_that_partys_first_answer(copy: Done) -> None:
+    (copy.data / "scenario.toml").write_text(scenario_text(usdm="1.7"))
+    found = difference(replay(copy.ledger, None, Registry()))
+    log = entries(session.party_ledger(copy.out, "usdm"))
+    at = log[int(found["entry"])]
+    assert at.header.kind == "reply"
+    assert getattr(at.body, "round") == 1  # noqa: B009 -- a field of the body's own contract
+    assert found["pointer"] == "/body/blob"
+
+
+def test_one_changed_byte_of_a_capture_is_found_in_the_first_state(copy: Done) -> None:
+    file = copy.data / "coinm/capture.gz"
+    lines = gzip.decompress(file.read_bytes()).replace(b'"30"]', b'"31"]', 1)
+    file.write_bytes(gzip.compress(lines, mtime=0))
+    found = difference(replay(copy.ledger, None, Registry()))
+    log = entries(session.party_ledger(copy.out, "coinm"))
+    assert log[int(found["entry"])].header.kind == "snapshot"
+    assert found["pointer"] in {"/body/blob", "/body/digest"}
+
+
+def test_a_cut_capture_is_bad_input_and_names_the_file(copy: Done) -> None:
+    file = copy.data / "spot/capture.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(CaptureDamaged) as refused:
+        replay(copy.ledger, None, Registry())
+    assert refused.value.file == str(file)
+
+
+@pytest.mark.parametrize("family", ["domains", "solvers", "privacy", "venues", "engines"])
+def test_a_plugin_of_other_content_is_found_in_the_order(
+    done: Done, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    def other(self: Registry, asked: str, name: str) -> PluginRef:
+        here = real(self, asked, name)
+        return here.model_copy(update={"content": "0" * 64}) if asked == family else here
+
+    real = Registry.ref
+    monkeypatch.setattr(Registry, "ref", other)
+    found = difference(verify(done.ledger, Registry()))
+    assert found["recomputed"] == "0" * 64
+    order = entries(done.ledger)[int(found["entry"])].body
+    assert isinstance(order, Order)
+    place = int(found["pointer"].split("/")[3])
+    assert found["pointer"] == f"/body/plugins/{place}/content"
+    assert order.plugins[place].family == family
+    assert order.plugins[place].content == found["recorded"]
+
+
+def test_a_plugin_of_another_version_is_found_by_its_version(
+    done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(self: Registry, family: str, name: str) -> PluginRef:
+        return real(self, family, name).model_copy(update={"version": "9"})
+
+    real = Registry.ref
+    monkeypatch.setattr(Registry, "ref", other)
+    found = difference(verify(done.ledger, Registry()))
+    assert found["pointer"] == "/body/plugins/0/version"
+    assert found["recomputed"] == "9"
+
+
+# ---- a coordinator that signs what did not happen
+
+
+def one_more(body: Contract) -> Contract:
+    """A total with one more in its first word."""
+    values = from_text(getattr(body, "words")).tolist()  # noqa: B009 -- a field of its contract
+    return body.model_copy(update={"words": to_text(words([values[0] + 1, *values[1:]]))})
+
+
+def updated(**fields: object) -> Callable[[Contract], Contract]:
+    return lambda body: body.model_copy(update=fields)
+
+
+FORGERIES: dict[str, tuple[str, Callable[[Contract], Contract | None]]] = {
+    "a total with one lot more": ("signals.total", one_more),
+    "another proposal": ("plan.delta", updated(value="1")),
+    "another proof of the proposal": ("plan.delta", updated(transcript="0" * 64)),
+    "a go for less": ("plan.go", updated(total=("1",))),
+    "a go that is valid longer": ("plan.go", updated(valid_until="1900000000000000000")),
+    "a settlement of nothing": ("plan.settled", updated(executed=("0",))),
+    "a close that leaves more": ("plan.close", updated(reason="settled?")),
+    "a plan of another time": ("plan.open", updated(as_of="1")),
+    "a question to others": ("query", updated(width=1)),
+    "a go that is left out": ("plan.go", lambda _: None),
+    "a total that is left out": ("signals.total", lambda _: None),
+    "a message that is left out": ("submit", lambda _: None),
+    "a message of another sender": ("submit", updated(sender=SPOT.key.did)),
+    "a message of another round": ("submit", updated(round=7)),
+    "a deadline at another time": ("deadline", updated(due="1")),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_coordinator_that_signs_something_else_is_found(
+    done: Done, tmp_path: Path, name: str
+) -> None:
+    kind, change = FORGERIES[name]
+    change_one = change
+    if name == "a message of another sender":
+        others = iter(range(9))
+
+        def change_one(body: Contract) -> Contract | None:
+            next(others)
+            sender = getattr(body, "sender")  # noqa: B009 -- a field of its contract
+            other = demo_identity("tiny", "party", "usdm").key.did
+            return body.model_copy(
+                update={"sender": other if sender == SPOT.key.did else SPOT.key.did}
+            )
+
+    forged = forge(done.ledger, COORDINATOR, tmp_path / "forged", once(kind, change_one))
+    assert len(forged.changed) == 1
+    found = difference(verify(forged.path, Registry()))
+    assert abs(int(found["entry"]) - forged.changed[0]) <= 3
+
+
+def test_a_message_that_nobody_signed_is_found(done: Done, tmp_path: Path) -> None:
+    """The bytes of one message under the entry of another."""
+    submits = [e.body for e in entries(done.ledger) if e.header.kind == "submit"]
+    other = getattr(submits[4], "blob")  # noqa: B009 -- a field of its contract
+    change = once("submit", updated(blob=other))
+    forged = forge(done.ledger, COORDINATOR, tmp_path / "forged", change)
+    found = difference(verify(forged.path, Registry()))
+    assert int(found["entry"]) == forged.changed[0]
+
+
+def test_a_node_that_spends_more_than_its_budget_is_found(done: Done, tmp_path: Path) -> None:
+    def tight(body: Contract) -> Contract:
+        budget = getattr(body, "budget").model_copy(update={"exact_max": "9"})  # noqa: B009 -- a field of its contract
+        return body.model_copy(update={"budget": budget})
+
+    ledger = session.party_ledger(done.out, "spot")
+    forged = forge(ledger, SPOT, tmp_path / "forged", once("budget.open", tight))
+    found = difference(verify(forged.path, Registry()))
+    charges = [i for i, e in enumerate(entries(forged.path)) if e.header.kind == "budget.charge"]
+    assert int(found["entry"]) == charges[9]
+
+
+def replayed_with(copy: Done, party: str, ledger: Path) -> Verdict:
+    """Replay with another log in the place of a party's own."""
+    session.party_ledger(copy.out, party).unlink()
+    shutil.copy(ledger, session.party_ledger(copy.out, party))
+    return replay(copy.ledger, None, Registry())
+
+
+NODE_FORGERIES: dict[str, tuple[str, Callable[[Contract], Contract | None]]] = {
+    "a charge of nothing": ("budget.charge", lambda _: None),
+    "another memory": ("memory", updated(memory="0" * 64)),
+    "an action under another id": ("action", updated(order="0" * 64)),
+    "a state that is called unchanged": ("snapshot", updated(changed=False)),
+    "an outcome that is left out": ("outcome", lambda _: None),
+}
+
+
+@pytest.mark.parametrize("name", NODE_FORGERIES)
+def test_a_party_that_signs_something_else_is_found_with_its_data(
+    copy: Done, tmp_path: Path, name: str
+) -> None:
+    kind, change = NODE_FORGERIES[name]
+    ledger = session.party_ledger(copy.out, "spot")
+    forged = forge(ledger, SPOT, tmp_path / "forged", once(kind, change))
+    assert forged.changed
+    found = difference(replayed_with(copy, "spot", forged.path))
+    assert abs(int(found["entry"]) - forged.changed[0]) <= 12
+
+
+def test_a_party_log_of_another_key_is_bad_input(copy: Done) -> None:
+    with pytest.raises(BadInput, match="key"):
+        replayed_with(copy, "spot", session.party_ledger(copy.out, "usdm"))
+
+
+def test_a_party_that_followed_another_history_is_found(
+    copy: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last close says something else to the party than to the world; nothing hangs on it."""
+    monkeypatch.setattr(venues, "verify", lambda *_: Verdict(True, "ok", "transcript", ()))
+    shutil.copy(forge(copy.ledger, COORDINATOR, copy.out / "other", last_close).path, copy.ledger)
+    found = difference(replay(copy.ledger, None, Registry()))
+    assert found["pointer"] == "/root"
+    assert int(found["entry"]) == len(entries(copy.ledger))
+
+
+def test_mutant_without_the_comparison_of_histories_nothing_is_found(
+    copy: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(venues, "verify", lambda *_: Verdict(True, "ok", "transcript", ()))
+    monkeypatch.setattr(venues, "_check_followed", lambda *_: None)
+    monkeypatch.setattr(venues, "_rebuild", lambda *_: ("full", "pass", ""))
+    shutil.copy(forge(copy.ledger, COORDINATOR, copy.out / "other", last_close).path, copy.ledger)
+    assert replay(copy.ledger, None, Registry()).status == "identical"
+
+
+def last_close(_: int, kind: str, body: Contract) -> Contract:
+    ends = kind == "plan.close" and getattr(body, "order_done")  # noqa: B009 -- a field of its contract
+    return body.model_copy(update={"reason": "otherwise"}) if ends else body
+
+
+# ---- the command line
+
+
+def exit_code(*arguments: str) -> int:
+    return CliRunner().invoke(program, [*arguments]).exit_code
+
+
+def test_the_commands_exit_as_documented(copy: Done) -> None:
+    ledger = str(copy.ledger)
+    assert exit_code("verify", ledger) == 0
+    assert exit_code("replay", ledger) == 0
+    assert exit_code("replay", ledger, "--data", str(copy.data)) == 0
+    assert exit_code("verify", str(copy.out / "nothing")) == 2
+    assert exit_code("replay", ledger, "--data", str(copy.out / "nothing")) == 2
+    (copy.data / "scenario.toml").write_text(scenario_text(usdm="1.7"))
+    assert exit_code("verify", ledger) == 0
+    assert exit_code("replay", ledger) == 1
+
+
+def test_the_first_difference_is_printed_as_one_object(copy: Done) -> None:
+    (copy.data / "scenario.toml").write_text(scenario_text(usdm="1.7"))
+    result = CliRunner().invoke(program, ["replay", str(copy.ledger), "--json"])
+    document = json.loads(result.stdout)
+    assert document["status"] == "differs"
+    assert document["difference"]["pointer"] == "/body/blob"
+
+
+def test_unreadable_notes_beside_a_ledger_leave_the_transcript(copy: Done) -> None:
+    (copy.out / session.SIDECAR).write_text("{")
+    verdict = replay(copy.ledger, None, Registry())
+    assert (verdict.ok, verdict.depth) == (True, "transcript")
+    assert replace(verdict, checks=()).status == "identical"
+    with pytest.raises(BadInput, match=session.SIDECAR):
+        replay(copy.ledger, copy.data, Registry())
