@@ -15,7 +15,7 @@ from covenue.errors import LedgerDamaged, ReplayDiffers
 from covenue.hooks.domains import Scenario
 from covenue.registry.load import Registry
 from covenue.replay import Verdict
-from covenue.rounds import session
+from covenue.rounds import output, preflight, session, stopping
 from covenue.rounds.session import Progress, RunResult
 
 Invoke = Callable[..., Result]
@@ -49,13 +49,15 @@ def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorded:
         summary = {"parties": 3, "status": "?", "standing": {"plans": [1, 2, 3, 4, 5]}}
         return RunResult(told.status, ledger, "ab" * 32, summary, {"scenario": "three"}, ())
 
-    def run(_prepared: Any, out: Path, progress: Callable[[Progress], None]) -> RunResult:
+    def run(
+        _prepared: Any, out: Path, progress: Callable[[Progress], None], _pace: float
+    ) -> RunResult:
         told.calls.append(("run", out))
         progress(Progress("standing", 1, 2, "a note"))
         out.mkdir(parents=True)
-        return result(out / session.LEDGER)
+        return result(out / output.LEDGER)
 
-    def resume(ledger: Path, _registry: Registry, progress: Any) -> RunResult:
+    def resume(ledger: Path, _registry: Registry, progress: Any, _pace: float) -> RunResult:
         told.calls.append(("resume", ledger))
         progress(Progress("executed", 1, 2, ""))
         return result(ledger)
@@ -72,8 +74,10 @@ def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorded:
         told.calls.append(("kill", (plan, reason, ledger)))
         return {"plan": plan, "how": "stood in"}
 
-    for name, stand_in in {"prepare": prepare, "run": run, "resume": resume, "kill": kill}.items():
-        monkeypatch.setattr(session, name, stand_in)
+    monkeypatch.setattr(preflight, "prepare", prepare)
+    monkeypatch.setattr(session, "run", run)
+    monkeypatch.setattr(session, "resume", resume)
+    monkeypatch.setattr(stopping, "kill", kill)
     monkeypatch.setattr(replay_module, "replay", replay)
     monkeypatch.setattr(replay_module, "verify", verify)
     return told
@@ -96,7 +100,7 @@ def test_demo_prepares_runs_replays_and_sums_up(
     printed = document(result)
     assert printed["status"] == "ok"
     assert printed["replay"] == "identical"
-    assert printed["ledger"] == str(tmp_path / "here" / session.LEDGER)
+    assert printed["ledger"] == str(tmp_path / "here" / output.LEDGER)
     assert printed["root"] == "ab" * 32
     assert Path(printed["report"]).is_file()
 
@@ -121,12 +125,12 @@ def test_an_output_that_exists_is_refused_before_anything_is_checked_or_touched(
 ) -> None:
     Path("file").write_text("mine")
     Path("folder").mkdir()
-    Path("folder/kept").write_text("mine")
+    Path("folder/report.html").write_text("mine")
     Path("link").symlink_to("nowhere")
     for out in ("file", "folder", "link"):
         assert covenue("demo", "--out", out).exit_code == 2
     assert recorded.calls == []
-    assert Path("folder/kept").read_text() == "mine"
+    assert Path("folder/report.html").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -217,10 +221,10 @@ def test_a_dry_run_checks_everything_and_writes_nothing(
 def test_resume_continues_a_ledger_given_as_file_or_as_folder(
     covenue: Invoke, recorded: Recorded, tmp_path: Path
 ) -> None:
-    ledger = tmp_path / "o" / session.LEDGER
+    ledger = tmp_path / "o" / output.LEDGER
     ledger.parent.mkdir()
     ledger.write_bytes(b"")
-    for given in ("o", f"o/{session.LEDGER}"):
+    for given in ("o", f"o/{output.LEDGER}"):
         assert covenue("run", "--resume", given, "--json").exit_code == 0
     assert recorded.calls == [("resume", ledger)] * 2
 
@@ -281,10 +285,10 @@ def test_kill_finds_the_only_ledger_here_and_refuses_to_choose(
     plan = "ab" * 32
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-    ledger = tmp_path / "one" / session.LEDGER
+    ledger = tmp_path / "one" / output.LEDGER
     ledger.write_bytes(b"")
     assert covenue("kill", plan, "--reason", "fire").exit_code == 0
-    (tmp_path / "two" / session.LEDGER).write_bytes(b"")
+    (tmp_path / "two" / output.LEDGER).write_bytes(b"")
     assert covenue("kill", plan).exit_code == 2
     assert covenue("kill", plan, "--ledger", "one", "--json").exit_code == 0
     assert recorded.calls == [

@@ -10,7 +10,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     return run_tiny(tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.fixture()
+@pytest.fixture
 def copy(done: Done, tmp_path: Path) -> Done:
     """The tiny run, copied with its data."""
     return done.moved(tmp_path)

@@ -39,8 +39,8 @@ def forge(ledger: Path, identity: Identity, path: Path, change: Change) -> Forge
             config=config,
             demo=old.genesis.demo,
         )
-        for _, body in backend.blobs():
-            new.put_blob(body)
+        for _, blob in backend.blobs():
+            new.put_blob(blob)
         at = 1
         for end in [seal.size for seal in backend.seals()][1:]:
             items = []

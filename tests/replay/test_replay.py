@@ -19,8 +19,8 @@ from covenue.ledger.entries import Entry
 from covenue.numerics.words import from_text, to_text, words
 from covenue.registry.load import Registry
 from covenue.replay import Verdict, open_ledger, replay, venues, verify
-from covenue.rounds import session
 from covenue.rounds.identities import demo_identity
+from covenue.rounds.output import LEDGER, SIDECAR, party_ledger
 from covenue_contracts.contract import Contract
 from covenue_contracts.plan import Order, PluginRef
 
@@ -66,7 +66,7 @@ def test_the_tiny_run_stands_and_executes(done: Done) -> None:
     """Otherwise the tests of this room would look at nothing."""
     kinds = {entry.header.kind for entry in entries(done.ledger)}
     assert kinds >= {"plan.go", "plan.settled", "plan.close", "plan.delta", "clock_regression"}
-    node = {entry.header.kind for entry in entries(session.party_ledger(done.out, "spot"))}
+    node = {entry.header.kind for entry in entries(party_ledger(done.out, "spot"))}
     assert node >= {"tail", "snapshot", "reply", "budget.charge", "action", "outcome", "memory"}
 
 
@@ -83,8 +83,8 @@ def test_a_party_replays_its_own_part_with_its_own_data_only(copy: Done, tmp_pat
     shutil.copytree(copy.data / "spot", mine / "data/spot")
     shutil.copy(copy.data / "scenario.toml", mine / "data")
     shutil.copy(copy.ledger, mine / "out")
-    shutil.copy(session.party_ledger(copy.out, "spot"), mine / "out/parties")
-    verdict = replay(mine / "out" / session.LEDGER, mine / "data", Registry())
+    shutil.copy(party_ledger(copy.out, "spot"), mine / "out/parties")
+    verdict = replay(mine / "out" / LEDGER, mine / "data", Registry())
     assert (verdict.ok, verdict.status, verdict.depth) == (True, "identical", "venues")
     assert check_of(verdict, "venue spot") == "pass"
     assert check_of(verdict, "venue usdm") == "not available"
@@ -108,8 +108,8 @@ def test_a_run_with_keys_of_its_own_replays_where_the_keys_are(tmp_path: Path) -
 
 def test_a_nodes_own_log_verifies_as_far_as_it_can(done: Done) -> None:
     for name in NAMES:
-        for check in (verify(session.party_ledger(done.out, name), Registry()),
-                      replay(session.party_ledger(done.out, name), None, Registry())):  # fmt: skip
+        for check in (verify(party_ledger(done.out, name), Registry()),
+                      replay(party_ledger(done.out, name), None, Registry())):  # fmt: skip
             assert (check.ok, check.status) == (True, "ok")
             assert check_of(check, "budgets") == "pass"
             assert check_of(check, "transcript") == "not available"
@@ -121,7 +121,7 @@ def test_a_nodes_own_log_verifies_as_far_as_it_can(done: Done) -> None:
 def test_another_fee_is_found_in_that_partys_first_answer(copy: Done) -> None:
     (copy.data / "scenario.toml").write_text(scenario_text(usdm="1.7"))
     found = difference(replay(copy.ledger, None, Registry()))
-    log = entries(session.party_ledger(copy.out, "usdm"))
+    log = entries(party_ledger(copy.out, "usdm"))
     at = log[int(found["entry"])]
     assert at.header.kind == "reply"
     assert getattr(at.body, "round") == 1  # noqa: B009 -- a field of the body's own contract
@@ -133,7 +133,7 @@ def test_one_changed_byte_of_a_capture_is_found_in_the_first_state(copy: Done) -
     lines = gzip.decompress(file.read_bytes()).replace(b'"30"]', b'"31"]', 1)
     file.write_bytes(gzip.compress(lines, mtime=0))
     found = difference(replay(copy.ledger, None, Registry()))
-    log = entries(session.party_ledger(copy.out, "coinm"))
+    log = entries(party_ledger(copy.out, "coinm"))
     assert log[int(found["entry"])].header.kind == "snapshot"
     assert found["pointer"] in {"/body/blob", "/body/digest"}
 
@@ -237,7 +237,7 @@ def test_a_node_that_spends_more_than_its_budget_is_found(done: Done, tmp_path: 
         budget = getattr(body, "budget").model_copy(update={"exact_max": "9"})  # noqa: B009 -- a field of its contract
         return body.model_copy(update={"budget": budget})
 
-    ledger = session.party_ledger(done.out, "spot")
+    ledger = party_ledger(done.out, "spot")
     forged = forge(ledger, SPOT, tmp_path / "forged", once("budget.open", tight))
     found = difference(verify(forged.path, Registry()))
     charges = [i for i, e in enumerate(entries(forged.path)) if e.header.kind == "budget.charge"]
@@ -246,8 +246,8 @@ def test_a_node_that_spends_more_than_its_budget_is_found(done: Done, tmp_path: 
 
 def replayed_with(copy: Done, party: str, ledger: Path) -> Verdict:
     """Replay with another log in the place of a party's own."""
-    session.party_ledger(copy.out, party).unlink()
-    shutil.copy(ledger, session.party_ledger(copy.out, party))
+    party_ledger(copy.out, party).unlink()
+    shutil.copy(ledger, party_ledger(copy.out, party))
     return replay(copy.ledger, None, Registry())
 
 
@@ -265,7 +265,7 @@ def test_a_party_that_signs_something_else_is_found_with_its_data(
     copy: Done, tmp_path: Path, name: str
 ) -> None:
     kind, change = NODE_FORGERIES[name]
-    ledger = session.party_ledger(copy.out, "spot")
+    ledger = party_ledger(copy.out, "spot")
     forged = forge(ledger, SPOT, tmp_path / "forged", once(kind, change))
     assert forged.changed
     found = difference(replayed_with(copy, "spot", forged.path))
@@ -274,7 +274,7 @@ def test_a_party_that_signs_something_else_is_found_with_its_data(
 
 def test_a_party_log_of_another_key_is_bad_input(copy: Done) -> None:
     with pytest.raises(BadInput, match="key"):
-        replayed_with(copy, "spot", session.party_ledger(copy.out, "usdm"))
+        replayed_with(copy, "spot", party_ledger(copy.out, "usdm"))
 
 
 def test_a_party_that_followed_another_history_is_found(
@@ -331,9 +331,9 @@ def test_the_first_difference_is_printed_as_one_object(copy: Done) -> None:
 
 
 def test_unreadable_notes_beside_a_ledger_leave_the_transcript(copy: Done) -> None:
-    (copy.out / session.SIDECAR).write_text("{")
+    (copy.out / SIDECAR).write_text("{")
     verdict = replay(copy.ledger, None, Registry())
     assert (verdict.ok, verdict.depth) == (True, "transcript")
     assert replace(verdict, checks=()).status == "identical"
-    with pytest.raises(BadInput, match=session.SIDECAR):
+    with pytest.raises(BadInput, match=SIDECAR):
         replay(copy.ledger, copy.data, Registry())

@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.venues.captures import COINM, SPOT, USDM, capture_lines, save
+from tests.venues.captures import capture_lines, save
 
 from covenue.ledger.audit_log import AuditLog
 from covenue.registry.load import Registry
 from covenue.replay import Verdict, open_ledger
-from covenue.rounds import session
+from covenue.rounds import preflight, session
+from covenue.rounds.output import LEDGER, SIDECAR, party_ledger
 from covenue.rounds.scenario import read_scenario
 from covenue.rounds.session import RunResult
 from covenue.testing.venues import SECOND, START, Change, Depth, Levels, MarketEvent
 from covenue_contracts.canonical import parse_as
 from covenue_contracts.ledger import OutcomeSeen
 from covenue_contracts.local import Outcome, Outcomes
-from covenue_venue_recorded.dialects import Dialect
+from covenue_venue_recorded.dialects import COINM, SPOT, USDM, Dialect
 from covenue_venue_recorded.venue import RecordedVenue
 
 GOAL_LOTS = 40_000
@@ -169,22 +170,22 @@ class Done:
     @property
     def ledger(self) -> Path:
         """The plan's ledger."""
-        return self.out / session.LEDGER
+        return self.out / LEDGER
 
     def moved(self, folder: Path) -> "Done":
         """The same run, data and all, copied; what is changed there changes nothing here."""
         shutil.copytree(self.data, folder / "data")
         shutil.copytree(self.out, folder / "out")
-        notes = json.loads((folder / "out" / session.SIDECAR).read_text())
+        notes = json.loads((folder / "out" / SIDECAR).read_text())
         notes["scenario"] = str(folder / "data" / "scenario.toml")
-        (folder / "out" / session.SIDECAR).write_text(json.dumps(notes))
+        (folder / "out" / SIDECAR).write_text(json.dumps(notes))
         return Done(folder / "data", folder / "out", self.result)
 
 
 def run_tiny(folder: Path, text: str | None = None, pace: float = 0.0) -> Done:
     """Write the scenario and run it."""
     path = write_scenario(folder / "data", text)
-    prepared = session.prepare(read_scenario(path), Registry())
+    prepared = preflight.prepare(read_scenario(path), Registry())
     return Done(folder / "data", folder / "out", session.run(prepared, folder / "out", pace=pace))
 
 
@@ -197,7 +198,7 @@ def executed_lots(out: Path) -> dict[str, int]:
     """Lots that each party's own log says were filled."""
     lots = {}
     for name in NAMES:
-        with open_ledger(session.party_ledger(out, name), Registry()) as backend:
+        with open_ledger(party_ledger(out, name), Registry()) as backend:
             log = AuditLog.open(backend)
             latest: dict[str, int] = {}
             for entry in log.entries():
@@ -257,11 +258,15 @@ def die_at(point: str, number: int) -> None:
 
 def main(folder: Path, pace: float) -> None:
     """Run a scenario that is already written; say so at every plan and at the end."""
-    prepared = session.prepare(read_scenario(folder / "data" / "scenario.toml"), Registry())
-    result = session.run(
-        prepared, folder / "out", lambda at: print(f"plan {at.done}", flush=True), pace
-    )
-    print(f"root {result.root}", flush=True)
+    prepared = preflight.prepare(read_scenario(folder / "data" / "scenario.toml"), Registry())
+    result = session.run(prepared, folder / "out", lambda at: say(f"plan {at.done}"), pace)
+    say(f"root {result.root}")
+
+
+def say(line: str) -> None:
+    """A line for the test that waits for it."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -159,12 +159,13 @@ class Schedules(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_broken_yet(self) -> None:
-        assert self.cohort is None or self.cohort.broken == []
+        assert self.cohort is None or not self.cohort.broken, self.at.broken[0]
 
     def teardown(self) -> None:
         if self.cohort is not None and not self.cohort.broken:
             self.cohort.calm()
-            assert broken_laws(self.cohort) == []
+            found = broken_laws(self.cohort)
+            assert not found, "; ".join(found)
 
 
 def profile(examples: int, steps: int = 20, *, shrink: bool = True) -> settings:
@@ -178,6 +179,7 @@ def profile(examples: int, steps: int = 20, *, shrink: bool = True) -> settings:
         deadline=None,
         phases=phases,
         print_blob=False,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
 

@@ -12,6 +12,7 @@ from covenue.cli.scenario_arguments import (
     ANY_OPTION,
     one_positional,
     out_option,
+    pace_option,
     refuse_used,
     split_arguments,
 )
@@ -28,11 +29,18 @@ OUT = Path("covenue-demo")
 @click.command("demo", context_settings=ANY_OPTION)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[NAME] [--OPTION VALUE]…")
 @click.option("--list", "only_list", is_flag=True, help="List shipped scenarios and their options.")
+@pace_option
 @out_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, arguments: tuple[str, ...], only_list: bool, out: Path | None, as_json: bool
+    ctx: click.Context,
+    *,
+    arguments: tuple[str, ...],
+    only_list: bool,
+    pace: float,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Run a shipped scenario, replay it, and show what came out.
 
@@ -49,7 +57,9 @@ def command(
         _print_scenarios(shipped, as_json)
         return
     scenario = _choose(shipped, name)
-    summary = _run_and_replay(registry, scenario.path, options, out or OUT, as_json)
+    summary = _run_and_replay(
+        registry, scenario.path, options, out or OUT, pace=pace, as_json=as_json
+    )
     if as_json:
         print_json(summary)
     else:
@@ -124,14 +134,21 @@ def _print_scenarios(shipped: "Sequence[Scenario]", as_json: bool) -> None:
 
 
 def _run_and_replay(
-    registry: "Registry", path: Path, options: dict[str, str], out: Path, as_json: bool
+    registry: "Registry",
+    path: Path,
+    options: dict[str, str],
+    out: Path,
+    *,
+    pace: float,
+    as_json: bool,
 ) -> dict[str, Any]:
     from covenue.replay import replay
+    from covenue.rounds.preflight import prepare
     from covenue.rounds.scenario import read_scenario
-    from covenue.rounds.session import prepare, run
+    from covenue.rounds.session import run
 
     target = refuse_used(out)
     prepared = prepare(read_scenario(path, options), registry)
     with watching(as_json=as_json) as show:
-        result = run(prepared, target, show)
+        result = run(prepared, target, show, pace)
     return summed_up(result, replay(result.ledger, None, registry))

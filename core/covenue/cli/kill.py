@@ -29,7 +29,7 @@ def command(plan: str, ledger: Path | None, reason: str, as_json: bool) -> None:
     `plan.go` the plan is void; after it, those who have not acted stop, and the plan is settled.
     """
     from covenue.registry.load import Registry
-    from covenue.rounds.session import kill
+    from covenue.rounds.stopping import kill
 
     _check(plan, reason)
     path = _only_ledger_here() if ledger is None else existing_ledger(ledger)
@@ -55,7 +55,7 @@ def _check(plan: str, reason: str) -> None:
 
 
 def _only_ledger_here() -> Path:
-    from covenue.rounds.session import LEDGER
+    from covenue.rounds.output import LEDGER
 
     found = sorted([*Path().glob(LEDGER), *Path().glob(f"*/{LEDGER}")])
     if len(found) == 1:

@@ -12,6 +12,7 @@ from covenue.cli.scenario_arguments import (
     existing_ledger,
     one_positional,
     out_option,
+    pace_option,
     refuse_used,
     split_arguments,
 )
@@ -35,12 +36,15 @@ if TYPE_CHECKING:
     metavar="LEDGER",
     help="Continue an interrupted run from its ledger.",
 )
+@pace_option
 @out_option
 @json_option
 def command(
+    *,
     arguments: tuple[str, ...],
     dry_run: bool,
     resume: Path | None,
+    pace: float,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -60,7 +64,7 @@ def command(
                 field="--resume",
                 value=str(resume),
             )
-        _finish(_resume(registry, resume, as_json), as_json)
+        _finish(_resume(registry, resume, pace, as_json), as_json)
         return
     positional, options = split_arguments(arguments)
     path = one_positional(positional, "scenario file")
@@ -72,30 +76,31 @@ def command(
     if dry_run:
         _dry_run(registry, scenario, as_json)
         return
-    _finish(_run(registry, scenario, out, as_json), as_json)
+    _finish(_run(registry, scenario, out, pace, as_json), as_json)
 
 
 def _run(
-    registry: "Registry", scenario: "ScenarioFile", out: Path | None, as_json: bool
+    registry: "Registry", scenario: "ScenarioFile", out: Path | None, pace: float, as_json: bool
 ) -> "RunResult":
-    from covenue.rounds.session import prepare, run
+    from covenue.rounds.preflight import prepare
+    from covenue.rounds.session import run
 
     target = refuse_used(out or Path(f"covenue-{scenario.name}"))
     prepared = prepare(scenario, registry)
     with watching(as_json=as_json) as show:
-        return run(prepared, target, show)
+        return run(prepared, target, show, pace)
 
 
-def _resume(registry: "Registry", ledger: Path, as_json: bool) -> "RunResult":
+def _resume(registry: "Registry", ledger: Path, pace: float, as_json: bool) -> "RunResult":
     from covenue.rounds.session import resume
 
     path = existing_ledger(ledger)
     with watching(as_json=as_json) as show:
-        return resume(path, registry, show)
+        return resume(path, registry, show, pace)
 
 
 def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> None:
-    from covenue.rounds.session import prepare
+    from covenue.rounds.preflight import prepare
 
     prepare(scenario, registry)
     wanted = {("domains", scenario.domain), ("solvers", scenario.solver)}

@@ -43,15 +43,21 @@ def one_positional(positional: Sequence[str], what: str) -> str | None:
 
 
 def refuse_used(out: Path) -> Path:
-    """The absolute output folder. Raises OutputExists when something lies there already."""
-    if out.is_dir() and not any(out.iterdir()):
+    """The absolute output folder. Raises OutputExists when it holds anything that a run writes.
+
+    Other files in it are left alone: a shell's redirection may have made one already.
+    """
+    from covenue.rounds.output import WRITTEN
+
+    found = [out / name for name in WRITTEN if (out / name).exists()]
+    if out.is_dir() and not found:
         return out.resolve()
     if out.exists() or out.is_symlink():
         raise OutputExists(
             "the output is already there; nothing was written",
             "choose another folder with --out, move this one away, or continue its run with "
             "`covenue run --resume LEDGER`",
-            file=str(out),
+            file=str(found[0] if found else out),
             field="--out",
         )
     return out.resolve()
@@ -66,11 +72,18 @@ def existing_file(path: Path, what: str) -> Path:
 
 def existing_ledger(path: Path) -> Path:
     """The absolute path of a ledger, given as file or as its run's folder. Raises BadInput."""
-    from covenue.rounds.session import LEDGER
+    from covenue.rounds.output import LEDGER
 
     return existing_file(path / LEDGER if path.is_dir() else path, "ledger")
 
 
+pace_option = click.option(
+    "--pace",
+    type=click.FloatRange(min=0, max=1_000_000),
+    default=0.0,
+    metavar="X",
+    help="X times recorded speed; 0 (default) is as fast as it goes.",
+)
 out_option = click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for all that is written."
 )

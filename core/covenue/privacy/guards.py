@@ -43,9 +43,22 @@ def large_enough(policy: CohortPolicy, least: int, members: tuple[str, ...]) -> 
     return len(members) >= max(policy.least, least)
 
 
-def same_cohort(fixed: tuple[str, ...] | None, expected: tuple[str, ...]) -> bool:
-    """Whether a round asks the cohort that the plan's first total fixed."""
-    return fixed is None or fixed == expected
+def fixed_cohort(
+    policy: CohortPolicy,
+    joined: tuple[str, ...],
+    released: tuple[str, ...] | None,
+    *,
+    noised: bool,
+) -> tuple[str, ...] | None:
+    """The cohort that a round must have, or None while parties may still drop out.
+
+    The plan's first total fixes it. Where nearly unchanged re-plans are refused, all that joined
+    are the cohort from the first round: a party that drops out would be a change of one.
+    """
+    if released is not None:
+        return released
+    refuses = policy.min_changed > 0 and policy.differencing != "override" and not noised
+    return joined if refuses else None
 
 
 def remembered(memories: Mapping[str, bytes], after: str | None) -> bytes:

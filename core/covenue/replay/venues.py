@@ -28,6 +28,7 @@ from covenue.rounds.fold import (
     groups,
 )
 from covenue.rounds.identities import Identity, demo_identity, kept_identity
+from covenue.rounds.output import SIDECAR, party_ledger
 from covenue.rounds.parts import builder, domain_of, mechanism_of, parts_of
 from covenue.rounds.run import (
     follower,
@@ -39,7 +40,6 @@ from covenue.rounds.run import (
     tail_event,
 )
 from covenue.rounds.scenario import PartyEntry, ScenarioFile, read_scenario
-from covenue.rounds.session import SIDECAR, party_ledger
 from covenue_contracts.catalogue import schema_digest
 from covenue_contracts.contract import Contract
 from covenue_contracts.ledger import ActionPlanned, OutcomeSeen, SnapshotPinned, Submit, Tail

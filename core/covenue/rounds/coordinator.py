@@ -46,7 +46,7 @@ from covenue.numerics.words import (
     total,
 )
 from covenue.privacy.composition import Mechanism
-from covenue.privacy.guards import Attendance, differencing, large_enough
+from covenue.privacy.guards import Attendance, differencing, fixed_cohort, large_enough
 from covenue.rounds.messages import Message, plan_id, query_digest, round_context
 from covenue.rounds.votes import votes_of
 from covenue_contracts.canonical import digest, sha256
@@ -125,6 +125,7 @@ class Plan:
     delta: PlanDelta | None = None
     go: PlanGo | None = None
     owed_before: tuple[int, ...] = ()
+    attendance: Attendance | None = None
 
     @property
     def id(self) -> str:
@@ -155,7 +156,8 @@ class Book:
 class State:
     """Everything the coordinator knows; `timers` is what it waits for.
 
-    warm: by solver and domain, where the last solution of any order ended.
+    attendance: that of the last plan that released a total. warm: by solver and domain, where
+    the last solution of any order ended.
     """
 
     book: Book | None = None
@@ -284,7 +286,7 @@ def _take_kill(turn: _Turn, kill: KillSwitch) -> None:
     if book.plan is None and kill.plan == book.last_plan:
         turn.forget_timers()
         turn.state = replace(turn.state, book=None)
-    elif book.plan is not None and kill.plan == book.plan.id:
+    elif book.plan is not None and kill.plan == book.plan.id and book.idle < IDLE_PLANS:
         turn.set_book(idle=IDLE_PLANS, order=_stopped(book.order, book.plans))
         if book.plan.go is None and book.plan.opened.mode != "settle-only":
             _void(turn, "kill switch")
@@ -349,9 +351,8 @@ def _begin_rounds(turn: _Turn) -> None:
         _void(turn, f"cohort of {len(accepted)} is too small")
         return
     now = Attendance(accepted, tuple(d for d in accepted if plan.joins[d][0].changed))
-    before = turn.state.attendance
-    turn.state = replace(turn.state, attendance=now)
-    if not _passes_differencing(turn, before, now, mechanism):
+    turn.set_plan(attendance=now)
+    if not _passes_differencing(turn, turn.state.attendance, now, mechanism):
         return
     setups = {d: _setup(plan.joins[d][0]) for d in accepted}
     context = PlanContext(plan.id, "", accepted, order.policy, b"", setups, votes_of(plan.id))
@@ -412,7 +413,8 @@ def _ask_solver(turn: _Turn) -> None:
 
 def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
     plan, book = turn.plan, turn.book
-    expected = plan.cohort if plan.cohort is not None else _joined(plan)
+    cohort = _cohort(turn)
+    expected = _joined(plan) if cohort is None else cohort
     named = query_digest(plan.id, query)
     ctx = round_context(
         plan.id,
@@ -422,7 +424,7 @@ def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
         _width(plan, query),
         turn.parts.mechanism.name,
         expected,
-        plan.cohort,
+        cohort,
     )
     turn.set_plan(round=Round(ctx, query, retries), rounds=ctx.round)
     turn.say(
@@ -433,11 +435,17 @@ def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
             query=query,
             width=ctx.width,
             expected=expected,
-            cohort_fixed=plan.cohort is not None,
+            cohort_fixed=cohort is not None,
             retry_of=retry_of,
         )
     )
     _stage(turn, Begin(ctx, None, b""))
+
+
+def _cohort(turn: _Turn) -> tuple[str, ...] | None:
+    noised = turn.parts.mechanism.noise is not None
+    plan = turn.plan
+    return fixed_cohort(turn.book.order.policy, _joined(plan), plan.cohort, noised=noised)
 
 
 def _joined(plan: Plan) -> tuple[str, ...]:
@@ -514,6 +522,8 @@ def _released(turn: _Turn, effect: Released) -> None:
         current.ctx.query.encode(),
         to_text(_release_words(release)).encode(),
     )
+    if plan.cohort is None:
+        turn.state = replace(turn.state, attendance=plan.attendance)
     turn.set_plan(cohort=release.cohort, round=None, transcript=transcript)
     if current.query.kind == "commit":
         _decide(turn, _release_words(release), effect.attached)

@@ -36,6 +36,7 @@ from covenue.hooks.privacy import (
 from covenue.hooks.venues import Snapshot
 from covenue.identity.envelopes import seal
 from covenue.identity.keys import SigningKey, derive
+from covenue.identity.roster import roster_digest
 from covenue.ledger.audit_log import blob_digest
 from covenue.ledger.entries import Entry
 from covenue.numerics.words import Words, frozen, subtract, total
@@ -44,20 +45,21 @@ from covenue.privacy.composition import Mechanism
 from covenue.privacy.guards import (
     Attendance,
     differencing,
+    fixed_cohort,
     large_enough,
     remembered,
-    same_cohort,
 )
 from covenue.rounds.messages import (
     DECLINE,
     JOIN,
     PAYLOADS,
     open_message,
+    plan_id,
     query_digest,
     round_context,
 )
 from covenue.rounds.votes import choice_text, sign_vote, votes_of
-from covenue_contracts.canonical import canonical, sha256
+from covenue_contracts.canonical import canonical, digest, sha256
 from covenue_contracts.contract import Contract
 from covenue_contracts.envelope import Decline, Join, Upload
 from covenue_contracts.ledger import (
@@ -87,6 +89,7 @@ from covenue_contracts.plan import (
 from covenue_contracts.privacy import BudgetCharged, BudgetRefunded, BudgetRefused, Charge
 from covenue_contracts.shared import Query, SharedSignals
 
+ANSWER_QUERY = Query(kind="depth", after=None, multipliers=None, points=())
 COMMIT_QUERY = Query(kind="commit", after=None, multipliers=None, points=())
 SETTLE_QUERY = Query(kind="settle", after=None, multipliers=None, points=())
 BuildProblem = Callable[[Goal, Sequence[Member], Member, Snapshot], LocalProblem]
@@ -126,9 +129,16 @@ class Event:
 
 @dataclass(frozen=True)
 class View:
-    """What the coordinator's log says, as far as this node has read it."""
+    """What the coordinator's log says, as far as this node has read it.
+
+    orders, plans: how many orders there were, and how many plans of the newest. attendance: of
+    this plan; before: of the last plan that released a total. distrust: why this node takes no
+    part, however the coordinator asks.
+    """
 
     order: Order | None = None
+    orders: int = 0
+    plans: int = 0
     plan: PlanOpen | None = None
     joined: tuple[str, ...] = ()
     setups: Mapping[str, bytes] = field(default_factory=dict)
@@ -181,6 +191,7 @@ class NodePlan:
 
     plan: str
     problem: LocalProblem | None
+    pinned: str | None = None
     stage: Any = None
     begun: int = 0
     heard: int = 0
@@ -194,7 +205,7 @@ class NodePlan:
 
 @dataclass(frozen=True)
 class State:
-    """Everything a node knows."""
+    """Everything a node knows; `snapshot` names the state behind the last total it was in."""
 
     accounts: Mapping[str, Account]
     size: int = 0
@@ -282,7 +293,7 @@ def due(state: State) -> Due:
     """Obligations as a function of state; after a restart they are the same."""
     view = state.view
     pin = view.plan if not view.closed and not _pinned(state) else None
-    allowed = view.go is not None and not view.settle_read and not view.killed and not view.closed
+    allowed = view.go is not None and not _settling(view) and not view.killed and not view.closed
     acts = tuple(
         Act(
             d.order,
@@ -315,9 +326,11 @@ def _wanted(view: View, owed: Owed) -> bool:
 def _read(  # noqa: PLR0912 -- one arm a kind
     turn: _Turn, body: Contract, blobs: Mapping[str, bytes]
 ) -> None:
+    if _foreign(turn.state.view, body):
+        return
     match body:
         case Order():
-            turn.see(order=body)
+            turn.see(order=body, orders=turn.state.view.orders + 1, plans=0)
             turn.set(deeds=(), counted=None)
         case PlanOpen():
             _read_open(turn, body)
@@ -334,11 +347,11 @@ def _read(  # noqa: PLR0912 -- one arm a kind
         case PlanGo():
             _read_go(turn, body)
         case PlanVoid():
-            _read_void(turn)
+            _read_void(turn, body)
         case PlanClose():
             turn.see(closed=True, query=None)
             turn.set(outbox=())
-        case KillSwitch() if turn.state.view.plan and body.plan == turn.state.view.plan.plan:
+        case KillSwitch():
             turn.see(killed=True)
         case Submit():
             left = tuple(owed for owed in turn.state.outbox if owed.blob != body.blob)
@@ -347,14 +360,25 @@ def _read(  # noqa: PLR0912 -- one arm a kind
             pass
 
 
+def _foreign(view: View, body: Contract) -> bool:
+    """Whether an entry speaks of another plan than the one that is open."""
+    if isinstance(body, PlanOpen | Submit) or not hasattr(body, "plan"):
+        return False
+    return view.plan is None or body.plan != view.plan.plan
+
+
 def _read_open(turn: _Turn, opened: PlanOpen) -> None:
     view = turn.state.view
+    has_released = view.cohort is not None
     turn.set(
         view=View(
             order=view.order,
+            orders=view.orders,
+            plans=max(view.plans, opened.number + 1),
             plan=opened,
             closed=False,
-            before=view.attendance or view.before,
+            before=view.attendance if has_released else view.before,
+            distrust="" if _is_next_plan(view, opened) else "plan-unproven",
         ),
         outbox=(),
         charged={},
@@ -364,14 +388,30 @@ def _read_open(turn: _Turn, opened: PlanOpen) -> None:
     )
 
 
+def _is_next_plan(view: View, opened: PlanOpen) -> bool:
+    """Whether a plan is what it says: of this order and roster, under an id that is never reused.
+
+    A plan opened twice would ask under secrets that were used before.
+    """
+    if view.order is None or opened.number < view.plans:
+        return False
+    order = digest(view.order, "covenue/order/1")
+    return (
+        opened.order == order
+        and opened.plan == plan_id(order, view.orders - 1, opened.number)
+        and opened.roster == roster_digest(view.order.roster)
+    )
+
+
 def _read_joined(turn: _Turn, joined: PlanJoined, blobs: Mapping[str, bytes]) -> None:
     """Check every join for oneself: the coordinator's word alone is not enough."""
     view = turn.state.view
     joins: dict[str, Join] = {}
-    distrust = ""
+    distrust = view.distrust
+    roster = set() if view.order is None else {m.did for m in view.order.roster.members}
     for member in joined.members:
         join = _checked_join(joined.plan, member.did, blobs.get(member.envelope, b""))
-        if join is None:
+        if join is None or member.did not in roster:
             distrust = "join-unproven"
         else:
             joins[member.did] = join
@@ -381,7 +421,6 @@ def _read_joined(turn: _Turn, joined: PlanJoined, blobs: Mapping[str, bytes]) ->
         joined=members,
         setups={did: base64.b64decode(joins[did].setup) for did in members},
         attendance=Attendance(members, changed),
-        before=view.before,
         distrust=distrust,
     )
 
@@ -412,8 +451,11 @@ def _read_query(turn: _Turn, asked: QueryAsked) -> None:
 
 def _read_total(turn: _Turn, signals: SharedSignals) -> None:
     view, state = turn.state.view, turn.state
-    asked = view.query
+    asked, plan = view.query, state.plan
     turn.see(query=None, cohort=view.cohort or signals.cohort)
+    is_in = plan is not None and plan.plan == signals.plan and turn.own.did in signals.cohort
+    if view.cohort is None and is_in and plan is not None and plan.pinned is not None:
+        turn.set(snapshot=plan.pinned)
     if asked is None or asked.query.kind != "settle" or turn.own.did not in signals.cohort:
         return
     sent = state.sent_settle.get(signals.round)
@@ -425,10 +467,9 @@ def _read_abort(turn: _Turn, abort: RoundAbort) -> None:
     charge = turn.state.charged.get(abort.round)
     ctx = turn.state.plan.ctx if turn.state.plan is not None else None
     turn.see(query=None)
-    if charge is None or abort.proof is None or ctx is None or ctx.round != abort.round:
+    if charge is None or ctx is None or ctx.round != abort.round:
         return
-    proof = base64.b64decode(abort.proof)
-    if not _refundable(turn.own.mechanism, _plan_context(turn), ctx, proof):
+    if not _refundable(turn.own.mechanism, _plan_context(turn), ctx, abort):
         return
     signal = _signal(turn)
     account = turn.state.accounts[signal].refund(charge)
@@ -439,9 +480,13 @@ def _read_abort(turn: _Turn, abort: RoundAbort) -> None:
     turn.say(BudgetRefunded(plan=abort.plan, round=abort.round, signal=signal, charge=charge))
 
 
-def _refundable(mechanism: Mechanism, plan: PlanContext, ctx: RoundContext, proof: bytes) -> bool:
+def _refundable(
+    mechanism: Mechanism, plan: PlanContext, ctx: RoundContext, abort: RoundAbort
+) -> bool:
     """Only a proof that the round released nothing brings a charge back."""
-    return mechanism.stage.proves_abort(plan, ctx, proof)
+    if abort.proof is None:
+        return False
+    return mechanism.stage.proves_abort(plan, ctx, base64.b64decode(abort.proof))
 
 
 def _read_go(turn: _Turn, go: PlanGo) -> None:
@@ -454,11 +499,11 @@ def _read_go(turn: _Turn, go: PlanGo) -> None:
         turn.set(deeds=(*turn.state.deeds, deed))
 
 
-def _read_void(turn: _Turn) -> None:
+def _read_void(turn: _Turn, void: PlanVoid) -> None:
     plan = turn.state.plan
     turn.see(go=None, query=None)
-    if plan is None:
-        return
+    if plan is None or plan.plan != void.plan:
+        return  # this node had not pinned that plan yet, and so committed to nothing
     memories = {d: m for d, m in turn.state.memories.items() if d != plan.commit_query}
     turn.set(memories=memories)
     turn.set_plan(actions=None, planned=None, commitment="")
@@ -472,10 +517,8 @@ def _take_snapshot(turn: _Turn, pinned: SnapshotPinned, event: Event) -> None:
     if view.plan is None or view.order is None or pinned.plan != view.plan.plan:
         return
     problem, reason = _build(turn, event.snapshot, pinned)
-    reason = reason or _unaffordable(turn, problem)
-    turn.set(plan=NodePlan(pinned.plan, problem if not reason else None))
-    if pinned.digest is not None:
-        turn.set(snapshot=pinned.digest)
+    reason = view.distrust or reason or _unaffordable(turn, problem)
+    turn.set(plan=NodePlan(pinned.plan, problem if not reason else None, pinned.digest))
     join = Join(
         accepts=not reason,
         reason=reason or None,
@@ -504,14 +547,16 @@ def _build(
 
 def _unaffordable(turn: _Turn, problem: LocalProblem | None) -> str:
     """Why the budget does not even allow one answer and what follows from it."""
-    if problem is None:
+    view = turn.state.view
+    if problem is None or view.plan is None:
         return ""
     account = turn.state.accounts.get(problem.space.signal)
     if account is None:
         return "no-budget"
-    question = Query(kind="depth", after=None, multipliers=None, points=())
-    cost = turn.own.mechanism.cost(question, problem.space)
-    return "" if account.allows(cost, *_reserve(turn, problem, "answer")) else "budget-exhausted"
+    settles = view.plan.mode == "settle-only"
+    cost = turn.own.mechanism.cost(SETTLE_QUERY if settles else ANSWER_QUERY, problem.space)
+    reserve = _reserve(turn, problem, "settle" if settles else "answer")
+    return "" if account.allows(cost, *reserve) else "budget-exhausted"
 
 
 def _setup(turn: _Turn, plan: str) -> bytes:
@@ -540,7 +585,7 @@ def _react(turn: _Turn) -> None:
     view = turn.state.view
     if view.closed or view.plan is None or not _pinned(turn.state):
         return
-    if turn.own.did in view.joined:
+    if turn.own.did in view.joined and turn.state.plan and turn.state.plan.problem is not None:
         _start_stage(turn)
         _answer_round(turn)
         _hear(turn)
@@ -573,7 +618,11 @@ def _answer_round(turn: _Turn) -> None:
     if refusal:
         _decline(turn, ctx, refusal)
         return
-    words, attached = _words(turn, asked)
+    answer = _words(turn, asked)
+    if answer is None:
+        _decline(turn, ctx, "no-answer")
+        return
+    words, attached = answer
     signal = _signal(turn)
     charge = turn.own.mechanism.cost(asked.query, _problem(turn).space)
     account = turn.state.accounts[signal].spend(charge)
@@ -622,12 +671,15 @@ def _refusal(turn: _Turn, asked: QueryAsked) -> str:
         return view.distrust
     if asked.digest != query_digest(asked.plan, asked.query):
         return "query-digest"
-    if not same_cohort(view.cohort, asked.expected):
+    noised = own.mechanism.noise is not None
+    fixed = fixed_cohort(policy, view.joined, view.cohort, noised=noised)
+    if fixed is not None and not (asked.cohort_fixed and asked.expected == fixed):
         return "cohort-changed"
+    if not _all_joined(view, asked.expected):
+        return "cohort-unproven"
     if not large_enough(policy, own.mechanism.stage.least_cohort, asked.expected):
         return "cohort-too-small"
     now = view.attendance or Attendance((), ())
-    noised = own.mechanism.noise is not None
     if differencing(policy, view.before, now, noised=noised) == "void":
         return "differencing"
     problem = _problem(turn)
@@ -637,6 +689,11 @@ def _refusal(turn: _Turn, asked: QueryAsked) -> str:
     if not account.allows(cost, *_reserve(turn, problem, kind)):
         return "budget-exhausted"
     return ""
+
+
+def _all_joined(view: View, expected: tuple[str, ...]) -> bool:
+    """Whether a round expects members that joined, each once: a stranger protects nobody."""
+    return list(expected) == sorted(set(expected)) and set(expected) <= set(view.joined)
 
 
 def _reserve(turn: _Turn, problem: LocalProblem, kind: str) -> tuple[Charge, ...]:
@@ -651,7 +708,16 @@ def _reserve(turn: _Turn, problem: LocalProblem, kind: str) -> tuple[Charge, ...
     return (turn.own.mechanism.cost(COMMIT_QUERY, problem.space),) * tries + settle
 
 
-def _words(turn: _Turn, asked: QueryAsked) -> tuple[Words, bytes]:
+def _words(turn: _Turn, asked: QueryAsked) -> tuple[Words, bytes] | None:
+    """What answers a question, or None where the problem refuses it or another width is asked."""
+    try:
+        words, attached = _asked_words(turn, asked)
+    except CovenueError:
+        return None
+    return (words, attached) if len(words) == asked.width else None
+
+
+def _asked_words(turn: _Turn, asked: QueryAsked) -> tuple[Words, bytes]:
     """The words of an answer, a commitment or a settlement, and what rides with them."""
     problem, query = _problem(turn), asked.query
     memory = Memory(remembered(turn.state.memories, query.after))
@@ -781,13 +847,14 @@ def _may_act(view: View, plan: NodePlan | None, did: str, wall: int) -> bool:
     mine = {c.did: c.commitment for c in go.commitments}.get(did)
     return (
         mine == plan.commitment
-        and _in_time(wall, int(go.valid_until))
+        and in_time(wall, int(go.valid_until))
         and not _settling(view)
         and not view.killed
     )
 
 
-def _in_time(wall: int, valid_until: int) -> bool:
+def in_time(wall: int, valid_until: int) -> bool:
+    """Whether a node may still act, on its own clock."""
     return wall <= valid_until
 
 

@@ -217,7 +217,7 @@ class NodeProcess:
             if not isinstance(known, NeverSeen):
                 return known
             now = int(clock.wall)
-            if act.may_apply and now <= act.valid_until:
+            if act.may_apply and participant.in_time(now, act.valid_until):
                 return self._venue.apply(act.order, act.actions, act.valid_until, now)
         except CovenueError:
             return (Outcome(order=act.order, status="unknown", fills=(), reason="venue error"),)
@@ -227,12 +227,16 @@ class NodeProcess:
         before = self._fold.state
         step = self._fold.apply(event)
         try:
-            for blob in step.blobs:
-                self.log.put_blob(blob)
-            self.log.append(items(event.body, *step.entries), clock)
+            self._store(event, step, clock)
         except BaseException:
             self._fold.state = before  # what is not stored did not happen
             raise
+
+    def _store(self, event: participant.Event, step: participant.Step, clock: ClockReading) -> None:
+        """Make a step durable; nothing that it says leaves before this returns."""
+        for blob in step.blobs:
+            self.log.put_blob(blob)
+        self.log.append(items(event.body, *step.entries), clock)
 
     def _recorded_event(self, group: Group, heads: Mapping[int, bytes]) -> participant.Event:
         body = group.input.body

@@ -1,58 +1,49 @@
-"""One run of a scenario: checked first, then its ledgers, its processes, its orders.
+"""One run of a scenario: its ledgers, its processes, its orders; started or resumed."""
 
-`prepare` touches no output; `run` starts, `resume` continues, `kill` stops.
-"""
-
-import contextlib
-import fcntl
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from covenue.errors import (
-    BadInput,
-    BudgetExhausted,
-    ForeignLedger,
-    OutputExists,
-    PluginUnknown,
-    replaced,
-)
-from covenue.hooks.domains import Domain, LocalProblem, OpenedParty, Section
-from covenue.hooks.engines import Engine
+from covenue.errors import ForeignLedger, OutputExists, replaced
+from covenue.hooks.domains import OpenedParty, Section
 from covenue.hooks.ledgers import LedgerBackend
-from covenue.hooks.solvers import Solver
-from covenue.hooks.venues import VenueAdapter
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
-from covenue.privacy.composition import Mechanism
-from covenue.registry.index import PluginRow
 from covenue.registry.load import Registry
-from covenue.registry.negotiate import (
-    check_company,
-    check_contracts,
-    check_needs,
-    check_privacy,
-)
 from covenue.rounds import participant
 from covenue.rounds.clocks import RecordedClock
-from covenue.rounds.identities import Identity, demo_identity, kept_identity
+from covenue.rounds.identities import Identity
 from covenue.rounds.opened import ending, opened_plans, rounds_median, traffic
-from covenue.rounds.parts import builder, domain_of, mechanism_of, parts_of, solver_of
+from covenue.rounds.output import (
+    LEDGER,
+    PARTIES,
+    STOP,
+    identities,
+    locked,
+    party_journal,
+    party_ledger,
+    read_stop,
+    reopen,
+    write_sidecar,
+)
+from covenue.rounds.parts import builder, parts_of
+from covenue.rounds.preflight import (
+    Prepared,
+    PreparedParty,
+    engine_of,
+    members_of,
+    preview,
+    venue_of,
+)
 from covenue.rounds.run import CoordinatorProcess, NodeProcess, follower, open_budgets
-from covenue.rounds.scenario import OrderEntry, PartyEntry, ScenarioFile, read_scenario
+from covenue.rounds.scenario import OrderEntry
 from covenue_contracts.canonical import sha256
 from covenue_contracts.catalogue import schema_digest
 from covenue_contracts.ledger import ClockReading
-from covenue_contracts.plan import Goal, Member, Order, PluginRef
+from covenue_contracts.plan import Order
 from covenue_contracts.privacy import PrivacyBudget
 
-LEDGER = "plan.ledger"
-SIDECAR = "run.json"
-LOCK = "run.lock"
-STOP = "stop.json"
 DELTA_EXPONENT = 6
 
 
@@ -64,28 +55,6 @@ class Progress:
     done: int
     total: int
     note: str
-
-
-@dataclass(frozen=True)
-class PreparedParty:
-    """One party, checked: its entry and its venue."""
-
-    entry: PartyEntry
-    venue: VenueAdapter
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A scenario whose plugins, data, goals and budgets have been checked."""
-
-    scenario: ScenarioFile
-    registry: Registry
-    domain: Domain
-    solver: Solver
-    mechanism: Mechanism
-    goals: tuple[Goal, ...]
-    parties: tuple[PreparedParty, ...]
-    plugins: tuple[PluginRef, ...]
 
 
 @dataclass(frozen=True)
@@ -118,130 +87,6 @@ class _Run:
     logs: dict[str, AuditLog] = field(default_factory=dict)
 
 
-def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
-    """Check everything that can be checked before a ledger exists; nothing is written.
-
-    Raises CovenueErrors that name file, field, value and what to do.
-    """
-    file = str(scenario.path)
-    wanted = _wanted(scenario)
-    rows = {row.id: row for row in (_found(registry, scenario, *pair) for pair in wanted)}
-    check_contracts(list(rows.values()))
-    check_company(list(rows.values()), registry.rows())
-    domain = domain_of(registry, scenario.domain)
-    solver = solver_of(registry, scenario.solver, scenario.solver_options)
-    mechanism = mechanism_of(registry, scenario.privacy)
-    _check_mechanism(scenario, registry, solver)
-    registry.load("ledgers", scenario.ledger)
-    _engine(scenario, registry)
-    goals = tuple(domain.goal(_flat(order.goal), file) for order in scenario.orders)
-    parties = tuple(
-        PreparedParty(entry, _venue(registry, entry, None)) for entry in scenario.parties
-    )
-    plugins = tuple(registry.ref(family, name) for family, name in wanted)
-    prepared = Prepared(scenario, registry, domain, solver, mechanism, goals, parties, plugins)
-    _check_problems(prepared)
-    return prepared
-
-
-def _check_mechanism(scenario: ScenarioFile, registry: Registry, solver: Solver) -> None:
-    rows = [registry.find("privacy", name) for name in scenario.privacy]
-    manifests = [row.manifest for row in rows if row.manifest is not None]
-    check_privacy(manifests, scenario.policy, frozenset(solver.needs))
-
-
-def _found(registry: Registry, scenario: ScenarioFile, family: str, name: str) -> PluginRow:
-    """The plugin of a name; when there is none, the file and field that ask for it."""
-    try:
-        return registry.find(family, name)
-    except PluginUnknown as error:
-        party = next((p.name for p in scenario.parties if p.venue == name), "")
-        fields = {
-            "domains": "domain.name",
-            "solvers": "solver.name",
-            "privacy": "privacy.mechanism",
-            "ledgers": "ledger.backend",
-            "engines": "engine.name",
-            "venues": f"party.{party}.venue",
-        }
-        raise replaced(error, file=str(scenario.path), field=fields[family]) from error
-
-
-def _wanted(scenario: ScenarioFile) -> list[tuple[str, str]]:
-    venues = sorted({entry.venue for entry in scenario.parties})
-    return [
-        ("domains", scenario.domain),
-        ("solvers", scenario.solver),
-        *(("privacy", name) for name in scenario.privacy),
-        ("ledgers", scenario.ledger),
-        ("engines", scenario.engine),
-        *(("venues", name) for name in venues),
-    ]
-
-
-def _flat(goal: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(goal)
-
-
-def _engine(scenario: ScenarioFile, registry: Registry) -> Engine:
-    return cast("Engine", registry.build("engines", scenario.engine, scenario.engine_options))
-
-
-def _venue(registry: Registry, entry: PartyEntry, out: Path | None) -> VenueAdapter:
-    """A party's venue; with `out`, one that keeps a journal there and survives a restart."""
-    config = dict(entry.venue_config)
-    if out is not None:
-        config["journal"] = str(out / "parties" / f"{entry.name}.journal")
-    return cast("VenueAdapter", registry.build("venues", entry.venue, config, entry.folder))
-
-
-def _check_problems(prepared: Prepared) -> None:
-    """Build every party's first problem, as a node will, and match what the solver needs."""
-    scenario = prepared.scenario
-    members = _members(scenario, {p.name: _preview(scenario, p.name) for p in scenario.parties})
-    others = prepared.registry.names("solvers")
-    problems: dict[str, LocalProblem] = {}
-    for entry, goal in zip(scenario.orders, prepared.goals, strict=True):
-        for party in prepared.parties:
-            member = next(m for m in members if m.name == party.entry.name)
-            snapshot = party.venue.pin(entry.start)
-            problems[party.entry.name] = prepared.domain.problem(
-                goal, members, member, snapshot, party.entry.config
-            )
-        check_needs(prepared.solver, problems, scenario.solver, others)
-        _check_budgets(prepared, problems, entry)
-
-
-def _preview(scenario: ScenarioFile, name: str) -> Identity:
-    return demo_identity(scenario.seed, "party", name)
-
-
-def _check_budgets(
-    prepared: Prepared, problems: Mapping[str, LocalProblem], order: OrderEntry
-) -> None:
-    """Refuse a budget that does not carry one plan of this order to its end."""
-    for party in prepared.parties:
-        space = problems[party.entry.name].space
-        tries = 1 + order.retries
-        settling = 0 if order.mode == "standing" else 2 * tries
-        cost = prepared.mechanism.cost(participant.COMMIT_QUERY, space)
-        need = int(cost.amount) * (1 + settling)
-        have = party.entry.exact_max if cost.kind == "exact" else party.entry.rho_max
-        if have < need:
-            raise BudgetExhausted(
-                f"party '{party.entry.name}' cannot carry one plan to its end: "
-                f"that takes {need} {cost.kind} charges",
-                "raise the budget of this party",
-                file=str(prepared.scenario.path),
-                field=f"party.{party.entry.name}.budget."
-                f"{'exact_max' if cost.kind == 'exact' else 'rho_max'}",
-                value=str(have),
-            )
-
-
-# ---- starting
-
-
 def run(
     prepared: Prepared,
     out: Path,
@@ -260,9 +105,9 @@ def run(
             "choose another --out, or continue it with `covenue run --resume`",
             file=str(out / LEDGER),
         )
-    (out / "parties").mkdir(parents=True, exist_ok=True)
-    with _locked(out):
-        _write_sidecar(prepared, out)
+    (out / PARTIES).mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        write_sidecar(prepared, out)
         started = _start(prepared, out, progress, pace, create=True)
         return _finish(started)
 
@@ -275,81 +120,15 @@ def resume(
 ) -> RunResult:
     """Continue an interrupted run where its ledger ends; what is due is done, nothing twice."""
     prepared, out = reopen(ledger, registry)
-    with _locked(out):
+    with locked(out):
         return _finish(_start(prepared, out, progress, pace, create=False))
-
-
-def reopen(ledger: Path, registry: Registry) -> tuple[Prepared, Path]:
-    """The scenario that a ledger was written from, prepared again."""
-    out = ledger.resolve().parent
-    if not ledger.is_file():
-        raise BadInput("there is no ledger", "give the path of a plan.ledger", file=str(ledger))
-    try:
-        sidecar = json.loads((out / SIDECAR).read_text())
-        path, chosen = Path(sidecar["scenario"]), dict(sidecar["options"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(
-            "the run's own notes are missing or unreadable",
-            "keep run.json beside the ledger; it names the scenario and the parties' folders",
-            file=str(out / SIDECAR),
-        ) from error
-    return prepare(read_scenario(path, chosen), registry), out
-
-
-def _write_sidecar(prepared: Prepared, out: Path) -> None:
-    """What describes this machine stays outside the ledger: paths, and the options chosen."""
-    scenario = prepared.scenario
-    body = {
-        "scenario": str(scenario.path.resolve()),
-        "options": dict(scenario.chosen),
-        "folders": {party.entry.name: str(party.entry.folder) for party in prepared.parties},
-    }
-    (out / SIDECAR).write_text(json.dumps(body, indent=2, sort_keys=True) + "\n")
-
-
-@contextlib.contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold the folder: one run at a time."""
-    handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BadInput(
-                "another process is running this ledger",
-                "wait for it, or stop its plan with `covenue kill`",
-                file=str(out / LEDGER),
-            ) from error
-        yield
-    finally:
-        os.close(handle)
-
-
-def _identities(prepared: Prepared, out: Path, *, create: bool) -> dict[str, Identity]:
-    scenario = prepared.scenario
-    names = ["coordinator", *(party.entry.name for party in prepared.parties)]
-    if scenario.demo:
-        roles = ["coordinator", *(["party"] * len(prepared.parties))]
-        return {
-            name: demo_identity(scenario.seed, role, name)
-            for role, name in zip(roles, names, strict=True)
-        }
-    return {name: kept_identity(out / "keys" / f"{name}.master", create=create) for name in names}
-
-
-def _members(scenario: ScenarioFile, who: Mapping[str, Identity]) -> tuple[Member, ...]:
-    members = [
-        Member(did=who[entry.name].key.did, name=entry.name, slot=entry.slot)
-        for entry in scenario.parties
-    ]
-    return tuple(sorted(members, key=lambda member: member.did))
 
 
 def _orders(
     prepared: Prepared, who: Mapping[str, Identity]
 ) -> tuple[tuple[OrderEntry, Order], ...]:
     scenario = prepared.scenario
-    roster = make_roster(who["coordinator"].key.did, _members(scenario, who))
+    roster = make_roster(who["coordinator"].key.did, members_of(scenario, who))
     return tuple(
         (
             entry,
@@ -383,10 +162,10 @@ def _start(
     *,
     create: bool,
 ) -> _Run:
-    who = _identities(prepared, out, create=create)
+    who = identities(prepared, out, create=create)
     prepared = _journalled(prepared, out)
     clock = RecordedClock(min(order.start for order in prepared.scenario.orders), pace)
-    log = _log(prepared, out / LEDGER, who["coordinator"], "coordinator", clock, create=create)
+    log = open_log(prepared, out / LEDGER, who["coordinator"], "coordinator", clock, create=create)
     process = CoordinatorProcess(log, parts_of(prepared.registry))
     started = _Run(prepared, out, clock, log, process, {}, _orders(prepared, who), progress)
     for party in prepared.parties:
@@ -401,13 +180,16 @@ def _journalled(prepared: Prepared, out: Path) -> Prepared:
     for party in prepared.parties:
         party.venue.close()
     parties = tuple(
-        PreparedParty(party.entry, _venue(prepared.registry, party.entry, out))
+        PreparedParty(
+            party.entry,
+            venue_of(prepared.registry, party.entry, party_journal(out, party.entry.name)),
+        )
         for party in prepared.parties
     )
     return replace(prepared, parties=parties)
 
 
-def _log(
+def open_log(
     prepared: Prepared,
     path: Path,
     identity: Identity,
@@ -416,6 +198,7 @@ def _log(
     *,
     create: bool,
 ) -> AuditLog:
+    """Begin or continue one process's log. Raises ForeignLedger when another key wrote it."""
     scenario = prepared.scenario
     factory = prepared.registry.load("ledgers", scenario.ledger)
     backend = cast("LedgerBackend", factory(path, create=create, writable=True))
@@ -441,7 +224,7 @@ def _node(
 ) -> NodeProcess:
     prepared, name = started.prepared, party.entry.name
     path = party_ledger(started.out, name)
-    log = _log(prepared, path, who[name], name, started.clock, create=create)
+    log = open_log(prepared, path, who[name], name, started.clock, create=create)
     started.logs[name] = log
     if create:
         open_budgets(log, _budgets(prepared, party), started.clock.read())
@@ -455,16 +238,11 @@ def _node(
     return NodeProcess(own, log, party.venue, follower(started.log.origin, started.log.did))
 
 
-def party_ledger(out: Path, name: str) -> Path:
-    """Where a party's own ledger lies beside the plan's."""
-    return out / "parties" / f"{name}.ledger"
-
-
 def _budgets(prepared: Prepared, party: PreparedParty) -> Sequence[PrivacyBudget]:
     """One allowance for each signal that the domain's couplings name."""
-    members = _members(
+    members = members_of(
         prepared.scenario,
-        {p.name: _preview(prepared.scenario, p.name) for p in prepared.scenario.parties},
+        {p.name: preview(prepared.scenario, p.name) for p in prepared.scenario.parties},
     )
     signals = {prepared.domain.coupling(goal, members).space.signal for goal in prepared.goals}
     return [
@@ -493,9 +271,6 @@ def _boot(reading: ClockReading) -> int:
     return int(reading.boot.rpartition("-")[2])
 
 
-# ---- running
-
-
 def _finish(started: _Run) -> RunResult:
     """Run what is left of every order, close the ledgers, and sum up."""
     process = started.process
@@ -516,7 +291,7 @@ def _finish(started: _Run) -> RunResult:
 
 def _drive(started: _Run, entry: OrderEntry) -> None:
     started.act, started.total, started.seen = entry.mode, entry.plans, 0
-    engine = _engine(started.prepared.scenario, started.prepared.registry)
+    engine = engine_of(started.prepared.scenario, started.prepared.registry)
     engine.run(
         started.process,
         tuple(started.nodes.values()),
@@ -534,18 +309,10 @@ def _between(started: _Run) -> bool:
         started.progress(Progress(started.act, book.plans, started.total, f"left: {left}"))
     stop = started.out / STOP
     if stop.exists():
-        order = _read_stop(stop)
+        order = read_stop(stop)
         started.process.kill(order["plan"], order["reason"], started.clock.read())
         stop.unlink()
     return False
-
-
-def _read_stop(path: Path) -> dict[str, str]:
-    try:
-        body = json.loads(path.read_text())
-        return {"plan": str(body["plan"]), "reason": str(body["reason"])}
-    except (ValueError, KeyError, TypeError):
-        return {"plan": "0" * 64, "reason": "unreadable"}
 
 
 def _result(started: _Run) -> RunResult:
@@ -559,7 +326,7 @@ def _result(started: _Run) -> RunResult:
         OpenedParty(
             members[party.entry.name],
             party.entry.config,
-            _venue(prepared.registry, party.entry, None),  # as recorded: nothing consumed
+            venue_of(prepared.registry, party.entry, None),  # as recorded: nothing consumed
         )
         for party in prepared.parties
     ]
@@ -589,47 +356,3 @@ def _result(started: _Run) -> RunResult:
     }
     sections = tuple(prepared.domain.sections(figures, plans))
     return RunResult(status, started.out / LEDGER, log.root().hex(), summary, facts, sections)
-
-
-# ---- stopping
-
-
-def kill(plan: str, reason: str, ledger: Path, registry: Registry) -> dict[str, Any]:
-    """Stop a plan: through its running process, or, where none runs, in the ledger itself.
-
-    Raises BadInput when the ledger knows no such plan, or it cannot be stopped any more.
-    """
-    out = ledger.resolve().parent
-    if not ledger.is_file():
-        raise BadInput("there is no ledger", "give the path of a plan.ledger", file=str(ledger))
-    try:
-        with _locked(out):
-            return _kill_at_rest(plan, reason, ledger, registry)
-    except BadInput as error:
-        if "another process" not in error.what:
-            raise
-    waiting = out / f"{STOP}.part"
-    waiting.write_text(json.dumps({"plan": plan, "reason": reason}))
-    waiting.replace(out / STOP)
-    return {"plan": plan, "ledger": str(ledger), "how": "told the running process"}
-
-
-def _kill_at_rest(plan: str, reason: str, ledger: Path, registry: Registry) -> dict[str, Any]:
-    prepared, out = reopen(ledger, registry)
-    who = _identities(prepared, out, create=False)
-    clock = RecordedClock(0)
-    log = _log(prepared, ledger, who["coordinator"], "coordinator", clock, create=False)
-    try:
-        last = log.entry(log.size - 1).header.clock
-        process = CoordinatorProcess(log, parts_of(registry))
-        if not process.kill(plan, reason, last):
-            raise BadInput(
-                "this plan cannot be stopped: it is unknown or its order has ended",
-                "see the open plans with `covenue ledger show --kind plan.open`",
-                file=str(ledger),
-                field="plan",
-                value=plan,
-            )
-    finally:
-        log.close()
-    return {"plan": plan, "ledger": str(ledger), "how": "written into the resting ledger"}

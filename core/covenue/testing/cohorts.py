@@ -57,7 +57,7 @@ NO_SCHEMA = "0" * 64
 MOST_BEATS = 4_000
 
 
-class Crash(Exception):  # noqa: N818 -- what happened, not what went wrong
+class Crash(Exception):
     """The process ended here; its object is thrown away."""
 
 
@@ -542,9 +542,7 @@ class Cohort:
 
     def _order(self) -> Order:
         s = self.setting
-        members = [
-            Member(did=self.did(i), name=f"p{i}", slot=i) for i in range(s.parties)
-        ]
+        members = [Member(did=self.did(i), name=f"p{i}", slot=i) for i in range(s.parties)]
         return Order(
             goal=ladder_goal(s.quantity, s.pace),
             mode=s.mode,
@@ -601,9 +599,7 @@ class Cohort:
         known = len(self.public)
         backend = self.hosts[-1].backend
         seal = backend.latest()
-        self.public.extend(
-            read_entry(data).body for data in backend.read(known, seal.size)
-        )
+        self.public.extend(read_entry(data).body for data in backend.read(known, seal.size))
         self._check_books()
 
     def _lose(self, index: int) -> None:

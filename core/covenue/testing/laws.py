@@ -11,7 +11,7 @@ from covenue.errors import CovenueError
 from covenue.hooks.domains import Memory
 from covenue.hooks.privacy import PlanContext
 from covenue.ledger.entries import Entry
-from covenue.numerics.words import from_text, integers, words
+from covenue.numerics.words import from_text, integers
 from covenue.rounds.messages import query_digest, round_context
 from covenue.rounds.votes import votes_of
 from covenue.testing.cohorts import Cohort
@@ -21,7 +21,6 @@ from covenue_contracts.ledger import MemoryKept, OutcomeSeen, Reply, Submit
 from covenue_contracts.local import Outcomes
 from covenue_contracts.plan import (
     PlanClose,
-    PlanJoined,
     PlanOpen,
     PlanSettled,
     QueryAsked,
@@ -190,9 +189,7 @@ def _proves(cohort: Cohort, record: Record, abort: RoundAbort) -> bool:
     import base64
 
     asked = record.rounds[abort.plan, abort.round]
-    plan = PlanContext(
-        abort.plan, "", (), cohort.order.policy, b"", {}, votes_of(abort.plan)
-    )
+    plan = PlanContext(abort.plan, "", (), cohort.order.policy, b"", {}, votes_of(abort.plan))
     ctx = round_context(
         abort.plan,
         abort.round,
