@@ -26,7 +26,13 @@ from covenue.rounds.fold import Group
 from covenue.rounds.output import LEDGER, SIDECAR
 from covenue.rounds.session import RunResult
 
-SLOW_LINKS = scenario_text().replace("latency_ms = 5", "latency_ms = 70")
+SLOW_LINKS = (
+    scenario_text()
+    .replace("latency_ms = 5", "latency_ms = 70")
+    .replace("join = 200", "join = 900")
+    .replace("upload = 200", "upload = 900")
+)
+"""A restart costs a latency or two; deadlines that do not forgive that would void plans rightly."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def test_a_run_that_dies_at_a_boundary_goes_on(tmp_path: Path, point: str, numbe
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["append", "appended", "applied"])
 def test_a_run_that_dies_at_any_boundary_goes_on(tmp_path: Path, point: str) -> None:
-    first = 6  # the logs themselves are made before: see the next test
+    first = 8  # seven appends open the four logs, before there is a run to go on with
     for number in range(1 if point == "applied" else first, 10_000, 3):
         folder = tmp_path / str(number)
         write_scenario(folder / "data", SLOW_LINKS)
@@ -141,7 +147,8 @@ def test_an_outcome_that_was_entered_late_is_recomputed_at_its_own_time(
 ) -> None:
     """The venue answered, the process died, and the next one entered the answer, by then too late
     to act. Replay finds the time; the mutant that looks only at the entry's own does not."""
-    write_scenario(tmp_path / "data", SLOW_LINKS.replace("latency_ms = 70", "latency_ms = 95"))
+    slower = SLOW_LINKS.replace("latency_ms = 70", "latency_ms = 120")
+    write_scenario(tmp_path / "data", slower.replace("every_ms = 1000", "every_ms = 3000"))
     assert crash(tmp_path, "applied", 2) == 9
     resumed = resume(tmp_path)
     resumed.check()

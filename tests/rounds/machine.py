@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-from covenue_ledger_memory import MemoryLedger
-from covenue_privacy_open.stage import OpenSum
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -15,6 +13,9 @@ from covenue.testing.cohorts import Cohort, Setting
 from covenue.testing.laws import broken_laws
 from covenue.testing.privacy import VotedSum
 from covenue.testing.venues import Behaviour
+from covenue_contracts.plan import PlanGo
+from covenue_ledger_memory import MemoryLedger
+from covenue_privacy_open.stage import OpenSum
 
 STAGES: dict[str, Callable[[], PrivacyStage]] = {"open": OpenSum, "voted": VotedSum}
 
@@ -25,7 +26,7 @@ SETTINGS = st.builds(
     pace=st.sampled_from((None, 2)),
     plans=st.sampled_from((3, 2)),
     retries=st.sampled_from((0, 1)),
-    budgets=st.sampled_from(((), (), (9,), (22, 40))),
+    budgets=st.sampled_from(((), (), (8,), (9, 40), (22, 40))),
     min_changed=st.sampled_from((0, 0, 2)),
     differencing=st.sampled_from(("override", "refuse")),
     still=st.booleans(),
@@ -156,6 +157,19 @@ class Schedules(RuleBasedStateMachine):
     def the_kill_switch_is_pulled(self, chance: int) -> None:
         if chance == 3:
             self.at.kill()
+
+    @rule(beats=st.integers(0, 10), reader=PARTY)
+    def the_kill_switch_follows_a_go(self, beats: int, reader: int) -> None:
+        known = self.goes()
+        for _ in range(beats):
+            self.at.beat()
+            if self.goes() > known:
+                self.at.read(self.party(reader))
+                self.at.kill()
+                return
+
+    def goes(self) -> int:
+        return sum(isinstance(body, PlanGo) for body in self.at.public)
 
     @invariant()
     def nothing_is_broken_yet(self) -> None:

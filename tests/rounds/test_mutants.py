@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
+from tests.rounds.machine import profile, schedules
 
 from covenue.hooks.engines import TailReply
 from covenue.hooks.venues import NEVER_SEEN
 from covenue.numerics.words import Words
 from covenue.rounds import coordinator, participant, run
 from covenue.testing import domains
-from covenue_contracts.ledger import ClockReading
+from covenue_contracts.contract import Contract
+from covenue_contracts.ledger import ClockReading, KillSwitch
 from covenue_contracts.plan import Goal
-from tests.rounds.machine import profile, schedules
 
 SCHEDULES_MOST = 400
 
@@ -83,6 +84,20 @@ def a_cohort_that_may_change(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "fixed_cohort", lambda *_, **__: None)
 
 
+def a_kill_switch_that_nobody_reads(patch: pytest.MonkeyPatch) -> None:
+    read = participant._read
+
+    def deaf(turn: Any, body: Contract, blobs: Mapping[str, bytes]) -> None:
+        if not isinstance(body, KillSwitch):
+            read(turn, body, blobs)
+
+    patch.setattr(participant, "_read", deaf)
+
+
+def a_budget_without_reserve(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(participant, "_reserve", lambda *_: ())
+
+
 MUTANTS: dict[str, tuple[Mutant, str, str]] = {
     "memory taken from the last query instead of `after`": (
         memory_from_the_last_query,
@@ -113,6 +128,16 @@ MUTANTS: dict[str, tuple[Mutant, str, str]] = {
         "open",
         "has totals over 2 cohorts",
     ),
+    "acting after the kill switch": (
+        a_kill_switch_that_nobody_reads,
+        "open",
+        "somebody acted after the kill switch",
+    ),
+    "a budget without a reserve for the settlement": (
+        a_budget_without_reserve,
+        "open",
+        "cannot afford to",
+    ),
 }
 
 
@@ -123,5 +148,7 @@ def test_a_guard_switched_off_turns_the_schedules_red(
     mutate, stage, sentence = MUTANTS[name]
     mutate(monkeypatch)
     machine = schedules(stage)
+    import sys, time; t=time.time()
     with pytest.raises(AssertionError, match=sentence):
         run_state_machine_as_test(machine, settings=profile(SCHEDULES_MOST, shrink=False))
+    print(name, machine.count, time.time()-t, file=sys.stderr)

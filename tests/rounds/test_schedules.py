@@ -1,6 +1,5 @@
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
-
 from tests.rounds.machine import profile, schedules
 
 

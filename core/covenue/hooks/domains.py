@@ -73,7 +73,8 @@ class Scenario:
 class OpenedPlan:
     """One plan with everything opened, outside the cohort: for reports and checks only.
 
-    closed: why the plan ended. went: whether `plan.go` was given. executed: by party name.
+    closed: why the plan ended. went: whether `plan.go` was given. executed, bytes_left: outcomes,
+    and bytes of messages that left, by party name.
     """
 
     number: int
@@ -85,6 +86,7 @@ class OpenedPlan:
     closed: str
     executed: Mapping[str, Sequence[Outcome]] = field(default_factory=dict)
     went: bool = False
+    bytes_left: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

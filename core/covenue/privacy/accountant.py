@@ -14,12 +14,22 @@ from covenue.errors import BudgetExhausted
 from covenue_contracts.privacy import Charge, PrivacyBudget
 
 RHO_UNITS = 2**40
+UNITS_MOST = 10**39 - 1
 
 
 def zcdp(sensitivity_squared: Fraction | int, sigma_squared: Fraction | int) -> Charge:
-    """The charge of Gaussian noise: ceil(2^39 * D^2 / sigma^2) units, in exact arithmetic."""
-    ratio = Fraction(sensitivity_squared) / Fraction(sigma_squared)
-    return Charge(kind="zcdp", amount=str(ceil(RHO_UNITS // 2 * ratio)))
+    """The charge of Gaussian noise: ceil(2^39 * D^2 / sigma^2) units, in exact arithmetic.
+
+    Raises BudgetExhausted for no noise, or for so little that no budget can carry it.
+    """
+    sensitivity, sigma = Fraction(sensitivity_squared), Fraction(sigma_squared)
+    if sigma <= 0 or RHO_UNITS // 2 * sensitivity > UNITS_MOST * sigma:
+        raise BudgetExhausted(
+            "the noise is too small for any budget",
+            "raise its sigma, or lower the bound of the space",
+            field="privacy.mechanism",
+        )
+    return Charge(kind="zcdp", amount=str(ceil(RHO_UNITS // 2 * sensitivity / sigma)))
 
 
 def exact(count: int = 1) -> Charge:

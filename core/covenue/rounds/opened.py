@@ -31,6 +31,7 @@ class Traffic:
 def opened_plans(log: AuditLog, nodes: Mapping[str, AuditLog]) -> tuple[OpenedPlan, ...]:
     """Every plan of a coordinator's log, with the outcomes of the nodes' logs (by party name)."""
     outcomes = _outcomes(nodes)
+    names = {node.did: name for name, node in nodes.items()}
     plans: dict[str, OpenedPlan] = {}
     for entry in log.entries():
         body = entry.body
@@ -45,9 +46,17 @@ def opened_plans(log: AuditLog, nodes: Mapping[str, AuditLog]) -> tuple[OpenedPl
                 closed="",
                 executed=outcomes.get(body.plan, {}),
             )
+        elif isinstance(body, Submit):
+            size = len(log.get_blob(body.blob))
+            plans[body.plan] = _sent(plans[body.plan], names[body.sender], size)
         elif isinstance(body, QueryAsked | PlanDelta | PlanGo | PlanClose):
             plans[body.plan] = _told(plans[body.plan], body)
     return tuple(plans.values())
+
+
+def _sent(plan: OpenedPlan, name: str, size: int) -> OpenedPlan:
+    left = {**plan.bytes_left, name: plan.bytes_left.get(name, 0) + size}
+    return replace(plan, bytes_left=left)
 
 
 def _told(plan: OpenedPlan, body: QueryAsked | PlanDelta | PlanGo | PlanClose) -> OpenedPlan:

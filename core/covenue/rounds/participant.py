@@ -553,10 +553,10 @@ def _unaffordable(turn: _Turn, problem: LocalProblem | None) -> str:
     account = turn.state.accounts.get(problem.space.signal)
     if account is None:
         return "no-budget"
-    settles = view.plan.mode == "settle-only"
-    cost = turn.own.mechanism.cost(SETTLE_QUERY if settles else ANSWER_QUERY, problem.space)
-    reserve = _reserve(turn, problem, "settle" if settles else "answer")
-    return "" if account.allows(cost, *reserve) else "budget-exhausted"
+    cost = turn.own.mechanism.cost(ANSWER_QUERY, problem.space)
+    answer = () if view.plan.mode == "settle-only" else (cost,)
+    allowed = account.allows(*answer, *_reserve(turn, problem, "answer"))
+    return "" if allowed else "budget-exhausted"
 
 
 def _setup(turn: _Turn, plan: str) -> bytes:
@@ -703,7 +703,7 @@ def _reserve(turn: _Turn, problem: LocalProblem, kind: str) -> tuple[Charge, ...
         return ()
     tries = 1 + view.order.retries
     settle = (turn.own.mechanism.cost(SETTLE_QUERY, problem.space),) * tries
-    if kind == "commit":
+    if kind == "commit" or view.plan.mode == "settle-only":
         return settle
     return (turn.own.mechanism.cost(COMMIT_QUERY, problem.space),) * tries + settle
 

@@ -11,7 +11,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol, cast
 
 from covenue.errors import CovenueError, LedgerDamaged, LedgerUnavailable, StateStale
@@ -21,7 +21,7 @@ from covenue.hooks.privacy import PrivacyStage
 from covenue.hooks.venues import NEVER_SEEN, NeverSeen, Snapshot
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog, blob_digest
-from covenue.numerics.words import Words
+from covenue.numerics.words import Words, words
 from covenue.privacy.composition import Mechanism
 from covenue.rounds import participant
 from covenue.rounds.coordinator import Parts
@@ -314,7 +314,7 @@ class Cohort:
                 SimulatedVenue(
                     seed,
                     self.hosts[index].faults,
-                    lambda plan, index=index: self._check_act(index, plan),  # type: ignore[misc]
+                    partial(self._check_act, index),
                     still=self.setting.still,
                 )
             )
@@ -673,7 +673,7 @@ class Cohort:
         """settled <= executed <= settled + reserved + committed <= goal, at every moment."""
         if self._coordinator is None or len(self.public) < 2:
             return
-        settled, reserved, committed = (int(words_[0]) for words_ in self.owed())
+        settled, reserved, committed = (int(each[0]) for each in self.owed())
         executed = self.executed()
         if executed > self.goal():
             self.broken.append(f"{executed} executed, {self.goal()} ordered")
@@ -685,6 +685,4 @@ class Cohort:
 
 
 def _words(texts: Sequence[str]) -> Words:
-    from covenue.numerics.words import words
-
     return words(int(text) for text in texts)

@@ -3,6 +3,7 @@
 `broken_laws` returns sentences, one for every law that a cohort has broken; none when all hold.
 """
 
+import base64
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from covenue_contracts.plan import (
     QueryAsked,
     RoundAbort,
 )
-from covenue_contracts.privacy import BudgetCharged, BudgetRefunded
+from covenue_contracts.privacy import BudgetCharged, BudgetRefunded, BudgetRefused
 from covenue_contracts.shared import Query, SharedSignals
 
 Sentences = Iterator[str]
@@ -146,6 +147,17 @@ def budgets_hold(cohort: Cohort, record: Record) -> Sentences:
                 break
 
 
+def no_budget_strands_a_plan(cohort: Cohort, record: Record) -> Sentences:
+    """Who answers keeps enough to commit and to settle, retries included."""
+    for index, entries in enumerate(record.nodes):
+        for entry in entries:
+            body = entry.body
+            if isinstance(body, BudgetRefused) and body.reason == "budget-exhausted":
+                kind = record.rounds[body.plan, body.round].query.kind
+                if kind in {"commit", "settle"}:
+                    yield f"node {index} cannot afford to {kind}"
+
+
 def what_was_released_stays_charged(cohort: Cohort, record: Record) -> Sentences:
     """A charge comes back only for a round whose abort is proven; a total is never free."""
     for index, entries in enumerate(record.nodes):
@@ -186,8 +198,6 @@ def _may_be_free(cohort: Cohort, record: Record, sent: object) -> bool:
 
 
 def _proves(cohort: Cohort, record: Record, abort: RoundAbort) -> bool:
-    import base64
-
     asked = record.rounds[abort.plan, abort.round]
     plan = PlanContext(abort.plan, "", (), cohort.order.policy, b"", {}, votes_of(abort.plan))
     ctx = round_context(
@@ -239,6 +249,7 @@ LAWS: tuple[Callable[[Cohort, Record], Sentences], ...] = (
     nobody_acts_twice_or_late,
     settled_is_what_was_counted,
     budgets_hold,
+    no_budget_strands_a_plan,
     what_was_released_stays_charged,
     every_plan_closes,
     replay_is_identical,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from covenue.errors import CapabilityMissing
 from covenue.hooks.domains import LocalProblem, Memory
 from covenue.hooks.solvers import Choice, Coupling, Solution, State, Total
 from covenue.hooks.venues import Snapshot
@@ -49,6 +50,10 @@ class TrialProblem:
 
     def answer(self, query: Query, memory: Memory) -> tuple[Words, Memory]:
         """Lots offered below the key, and the trail after it."""
+        if query.kind != "prox":
+            raise CapabilityMissing(
+                f"a trial offers PROX and was asked '{query.kind}'", "choose the trial solver"
+            )
         (key,) = (int(point) for point in query.points)
         lots = sum(amount for offered, amount in self.ladder.offers if offered < key)
         trail = (31 * int.from_bytes(memory, "big") + 7 * key + lots + 1) % TRAIL_MODULUS

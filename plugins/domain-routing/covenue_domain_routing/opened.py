@@ -108,6 +108,7 @@ def _split(plan: OpenedPlan, delta: PlanDelta, parties: Sequence[OpenedParty]) -
         "cost": cost,
         "shortfall": int(delta.shortfall),
         "rounds": plan.rounds,
+        "bytes": [plan.bytes_left.get(member.name, 0) for member in members],
         "rounding_lots": [a - b for a, b in zip(lots, native, strict=True)],
         **central,
     }

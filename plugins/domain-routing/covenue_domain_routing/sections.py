@@ -77,7 +77,9 @@ def _standing(figures: Mapping[str, Any], terms: Terms) -> list[Section]:
 
 def _columns(venues: Sequence[str]) -> tuple[str, ...]:
     plan = ("plan", "status", "rounds", "marginal price", "all-in cost")
-    return (*plan, *venues, "best single venue", "saving, bps", "lots off the central optimum")
+    sent = tuple(f"bytes from {venue}" for venue in venues)
+    checks = ("best single venue", "saving, bps", "lots off the central optimum")
+    return (*plan, *venues, *sent, *checks)
 
 
 def _standing_row(row: Mapping[str, Any], terms: Terms) -> tuple[str, ...]:
@@ -88,6 +90,7 @@ def _standing_row(row: Mapping[str, Any], terms: Terms) -> tuple[str, ...]:
         _text(None if row["price"] is None else Fraction(row["price"], terms.price_scale), 4),
         _text(_value(row["cost"], terms), 2),
         *(_text(lots * terms.lot, 5) for lots in row["lots"]),
+        *map(str, row["bytes"]),
         str(row["best_single"] or "none can"),
         _text(row["saving_vs_best_single_bps"], 4),
         str(row["central_difference_lots"]),
