@@ -148,7 +148,5 @@ def test_a_guard_switched_off_turns_the_schedules_red(
     mutate, stage, sentence = MUTANTS[name]
     mutate(monkeypatch)
     machine = schedules(stage)
-    import sys, time; t=time.time()
     with pytest.raises(AssertionError, match=sentence):
         run_state_machine_as_test(machine, settings=profile(SCHEDULES_MOST, shrink=False))
-    print(name, machine.count, time.time()-t, file=sys.stderr)

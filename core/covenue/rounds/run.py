@@ -25,7 +25,7 @@ from covenue.rounds.fold import (
     check,
     groups,
 )
-from covenue.rounds.messages import open_message
+from covenue.rounds.messages import open_message, plan_id
 from covenue_contracts.canonical import parse_as
 from covenue_contracts.contract import Contract
 from covenue_contracts.ledger import ClockReading, KillSwitch, OutcomeSeen, SnapshotPinned, Tail
@@ -58,8 +58,18 @@ class CoordinatorProcess:
         return self._take(order, clock)
 
     def kill(self, plan: str, reason: str, clock: ClockReading) -> bool:
-        """Pull the kill switch; False when that plan cannot be stopped any more."""
-        return self._take(KillSwitch(plan=plan, reason=reason), clock)
+        """Pull the kill switch; False when that plan cannot be stopped any more.
+
+        Any plan of the open order stops the one that is under way: it may have closed meanwhile.
+        """
+        book = self.state.book
+        if book is None:
+            return False
+        numbers = range(book.plans)
+        if plan not in {plan_id(book.digest, book.ordinal, number) for number in numbers}:
+            return False
+        current = book.last_plan if book.plan is None else book.plan.id
+        return self._take(KillSwitch(plan=current, reason=reason), clock)
 
     def size(self) -> int:
         """Entries in the log."""

@@ -1,7 +1,8 @@
 """One run of a scenario: its ledgers, its processes, its orders; started or resumed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,10 +82,18 @@ class _Run:
     nodes: dict[str, NodeProcess]
     orders: tuple[tuple[OrderEntry, Order], ...]
     progress: Callable[[Progress], None]
+    logs: dict[str, AuditLog]
     seen: int = 0
     act: str = ""
     total: int = 0
-    logs: dict[str, AuditLog] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RecordedPace:
+    """How a run is watched, and how fast recorded time goes by (0: as fast as it can)."""
+
+    progress: Callable[[Progress], None]
+    pace: float
 
 
 def run(
@@ -106,10 +115,9 @@ def run(
             file=str(out / LEDGER),
         )
     (out / PARTIES).mkdir(parents=True, exist_ok=True)
-    with locked(out):
+    with locked(out), ExitStack() as held:
         write_sidecar(prepared, out)
-        started = _start(prepared, out, progress, pace, create=True)
-        return _finish(started)
+        return _finish(_start(prepared, out, RecordedPace(progress, pace), held, create=True))
 
 
 def resume(
@@ -120,8 +128,8 @@ def resume(
 ) -> RunResult:
     """Continue an interrupted run where its ledger ends; what is due is done, nothing twice."""
     prepared, out = reopen(ledger, registry)
-    with locked(out):
-        return _finish(_start(prepared, out, progress, pace, create=False))
+    with locked(out), ExitStack() as held:
+        return _finish(_start(prepared, out, RecordedPace(progress, pace), held, create=False))
 
 
 def _orders(
@@ -155,38 +163,43 @@ def _orders(
 
 
 def _start(
-    prepared: Prepared,
-    out: Path,
-    progress: Callable[[Progress], None],
-    pace: float,
-    *,
-    create: bool,
+    prepared: Prepared, out: Path, how: RecordedPace, held: ExitStack, *, create: bool
 ) -> _Run:
+    """Open every log and venue; `held` closes them. The plan's ledger comes last.
+
+    Where it is missing nothing was begun: a crash in here leaves nothing to resume.
+    """
     who = identities(prepared, out, create=create)
-    prepared = _journalled(prepared, out)
-    clock = RecordedClock(min(order.start for order in prepared.scenario.orders), pace)
+    prepared = _journalled(prepared, out, held)
+    clock = RecordedClock(min(order.start for order in prepared.scenario.orders), how.pace)
+    logs = {
+        party.entry.name: _party_log(prepared, party, out, who[party.entry.name], clock, create)
+        for party in prepared.parties
+    }
     log = open_log(prepared, out / LEDGER, who["coordinator"], "coordinator", clock, create=create)
-    process = CoordinatorProcess(log, parts_of(prepared.registry))
-    started = _Run(prepared, out, clock, log, process, {}, _orders(prepared, who), progress)
-    for party in prepared.parties:
-        started.nodes[party.entry.name] = _node(started, party, who, create=create)
+    for opened in (*logs.values(), log):
+        held.callback(opened.close)
     if not create:
-        _catch_up_clock(started)
-    return started
+        _catch_up_clock(clock, (log, *logs.values()))
+    process = CoordinatorProcess(log, parts_of(prepared.registry))
+    nodes = {
+        party.entry.name: _node(prepared, party, who[party.entry.name], logs, log)
+        for party in prepared.parties
+    }
+    orders = _orders(prepared, who)
+    return _Run(prepared, out, clock, log, process, nodes, orders, how.progress, logs)
 
 
-def _journalled(prepared: Prepared, out: Path) -> Prepared:
+def _journalled(prepared: Prepared, out: Path, held: ExitStack) -> Prepared:
     """The same parties with venues that keep their journals in the run's folder."""
+    parties = []
     for party in prepared.parties:
         party.venue.close()
-    parties = tuple(
-        PreparedParty(
-            party.entry,
-            venue_of(prepared.registry, party.entry, party_journal(out, party.entry.name)),
-        )
-        for party in prepared.parties
-    )
-    return replace(prepared, parties=parties)
+        entry = party.entry
+        venue = venue_of(prepared.registry, entry, party_journal(out, entry.name))
+        held.callback(venue.close)
+        parties.append(PreparedParty(entry, venue))
+    return replace(prepared, parties=tuple(parties))
 
 
 def open_log(
@@ -219,23 +232,38 @@ def open_log(
     )
 
 
-def _node(
-    started: _Run, party: PreparedParty, who: Mapping[str, Identity], *, create: bool
-) -> NodeProcess:
-    prepared, name = started.prepared, party.entry.name
-    path = party_ledger(started.out, name)
-    log = open_log(prepared, path, who[name], name, started.clock, create=create)
-    started.logs[name] = log
+def _party_log(  # noqa: PLR0917 -- wiring: each argument is one part
+    prepared: Prepared,
+    party: PreparedParty,
+    out: Path,
+    identity: Identity,
+    clock: RecordedClock,
+    create: bool,
+) -> AuditLog:
+    """A party's own log, its budgets opened."""
+    name = party.entry.name
+    log = open_log(prepared, party_ledger(out, name), identity, name, clock, create=create)
     if create:
-        open_budgets(log, _budgets(prepared, party), started.clock.read())
+        open_budgets(log, _budgets(prepared, party), clock.read())
+    return log
+
+
+def _node(
+    prepared: Prepared,
+    party: PreparedParty,
+    identity: Identity,
+    logs: Mapping[str, AuditLog],
+    plan: AuditLog,
+) -> NodeProcess:
     own = participant.Self(
-        who[name].key,
-        who[name].master,
+        identity.key,
+        identity.master,
         builder(prepared.domain, party.entry.config),
         prepared.mechanism,
         schema_digest,
     )
-    return NodeProcess(own, log, party.venue, follower(started.log.origin, started.log.did))
+    followed = follower(plan.origin, plan.did)
+    return NodeProcess(own, logs[party.entry.name], party.venue, followed)
 
 
 def _budgets(prepared: Prepared, party: PreparedParty) -> Sequence[PrivacyBudget]:
@@ -257,14 +285,12 @@ def _budgets(prepared: Prepared, party: PreparedParty) -> Sequence[PrivacyBudget
     ]
 
 
-def _catch_up_clock(started: _Run) -> None:
-    """Continue the recorded clock where the ledger's last entry read it."""
-    logs = [started.log, *started.logs.values()]
+def _catch_up_clock(clock: RecordedClock, logs: Sequence[AuditLog]) -> None:
+    """Continue the recorded clock where the newest entry of any log read it."""
     readings = [log.entry(log.size - 1).header.clock for log in logs]
     latest = max(readings, key=lambda r: (_boot(r), int(r.monotonic)))
-    started.clock.wall = int(latest.wall)
-    started.clock.elapsed = int(latest.monotonic)
-    started.clock.boot = _boot(latest)
+    clock.wall, clock.elapsed = int(latest.wall), int(latest.monotonic)
+    clock.boot = _boot(latest)
 
 
 def _boot(reading: ClockReading) -> int:
@@ -272,21 +298,16 @@ def _boot(reading: ClockReading) -> int:
 
 
 def _finish(started: _Run) -> RunResult:
-    """Run what is left of every order, close the ledgers, and sum up."""
+    """Run what is left of every order, let every node hear the end, and sum up."""
     process = started.process
     done = process.state.orders
-    if not process.done():
+    if done:
         _drive(started, started.orders[done - 1][0])
     for entry, order in started.orders[done:]:
         started.clock.start_at(entry.start)
         process.order(order, started.clock.read())
         _drive(started, entry)
-    result = _result(started)
-    for log in (started.log, *started.logs.values()):
-        log.close()
-    for party in started.prepared.parties:
-        party.venue.close()
-    return result
+    return _result(started)
 
 
 def _drive(started: _Run, entry: OrderEntry) -> None:

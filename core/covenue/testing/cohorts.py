@@ -294,10 +294,8 @@ class Cohort:
     said: dict[tuple[str, str, int, str], bytes] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     public: list[Contract] = field(default_factory=list)
-    killed: set[str] = field(default_factory=set)
     moves: Counter[str] = field(default_factory=Counter)
     _coordinator: CoordinatorProcess | None = None
-    _was_left: int = 0
 
     def __post_init__(self) -> None:
         self.mechanism = Mechanism("stage", None, self.around.stage())
@@ -430,7 +428,6 @@ class Cohort:
     def kill(self) -> None:
         """Somebody pulls the kill switch on the newest plan."""
         opened = [body.plan for body in self.public if isinstance(body, PlanOpen)]
-        self.killed.add(opened[-1])
         self._coordinate(
             lambda c: c.kill(opened[-1], "as scheduled", self.clock(self.setting.parties))
         )
