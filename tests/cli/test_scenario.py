@@ -115,7 +115,7 @@ def test_a_scenario_becomes_frozen_values(write: Write) -> None:
     assert scenario.policy.least == 2
     assert scenario.policy.colluders == 0
     with pytest.raises(TypeError):
-        scenario.goal["side"] = "sell"  # type: ignore[index]
+        scenario.goal["side"] = "sell"  # type: ignore[index]  # a frozen value refuses this
 
 
 def test_milliseconds_become_nanoseconds_and_deadlines_have_defaults(write: Write) -> None:

@@ -134,7 +134,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Book:
+class Mandate:
     """An order in progress: its plans, what is settled, reserved and committed."""
 
     order: Order
@@ -160,7 +160,7 @@ class State:
     the last solution of any order ended.
     """
 
-    book: Book | None = None
+    mandate: Mandate | None = None
     orders: int = 0
     warm: Mapping[tuple[str, str], Any] = field(default_factory=dict)
     attendance: Attendance | None = None
@@ -177,22 +177,22 @@ class _Turn:
     entries: list[Contract] = field(default_factory=list)
 
     @property
-    def book(self) -> Book:
-        book = self.state.book
-        assert book is not None  # noqa: S101 -- a turn with a plan has its order
-        return book
+    def mandate(self) -> Mandate:
+        mandate = self.state.mandate
+        assert mandate is not None  # noqa: S101 -- a turn with a plan has its order
+        return mandate
 
     @property
     def plan(self) -> Plan:
-        plan = self.book.plan
+        plan = self.mandate.plan
         assert plan is not None  # noqa: S101 -- only called inside a plan
         return plan
 
-    def set_book(self, **changes: Any) -> None:
-        self.state = replace(self.state, book=replace(self.book, **changes))
+    def set_mandate(self, **changes: Any) -> None:
+        self.state = replace(self.state, mandate=replace(self.mandate, **changes))
 
     def set_plan(self, **changes: Any) -> None:
-        self.set_book(plan=replace(self.plan, **changes))
+        self.set_mandate(plan=replace(self.plan, **changes))
 
     def say(self, entry: Contract) -> None:
         self.entries.append(entry)
@@ -227,18 +227,18 @@ def due(state: State) -> tuple[Deadline, ...]:
 
 def done(state: State) -> bool:
     """Whether no order is open."""
-    return state.book is None
+    return state.mandate is None
 
 
 # ---- inputs
 
 
 def _take_order(turn: _Turn, order: Order) -> None:
-    if turn.state.book is not None:
+    if turn.state.mandate is not None:
         return
     width = len(order.goal.remaining)
     zero = frozen(np.zeros(width, dtype=np.int64))
-    book = Book(
+    mandate = Mandate(
         order,
         digest(order, "covenue/order/1"),
         turn.state.orders,
@@ -247,21 +247,21 @@ def _take_order(turn: _Turn, order: Order) -> None:
         zero,
         zero,
     )
-    turn.state = replace(turn.state, book=book, orders=turn.state.orders + 1)
+    turn.state = replace(turn.state, mandate=mandate, orders=turn.state.orders + 1)
     _open_plan(turn, order.goal, order.mode)
 
 
 def _take_message(turn: _Turn, message: Message | None) -> None:
-    book = turn.state.book
-    if message is None or book is None or book.plan is None:
+    mandate = turn.state.mandate
+    if message is None or mandate is None or mandate.plan is None:
         return
     sent = message.envelope
-    known = {member.did for member in book.order.roster.members}
-    if sent.plan != book.plan.id or sent.sender not in known:
+    known = {member.did for member in mandate.order.roster.members}
+    if sent.plan != mandate.plan.id or sent.sender not in known:
         return
     if isinstance(message.payload, Join):
         _take_join(turn, sent.sender, message.payload, message.blob)
-    elif book.plan.round is not None and sent.round == book.plan.round.ctx.round:
+    elif mandate.plan.round is not None and sent.round == mandate.plan.round.ctx.round:
         _take_upload(turn, message)
 
 
@@ -280,15 +280,15 @@ def _take_deadline(turn: _Turn, timer: Deadline) -> None:
 
 
 def _take_kill(turn: _Turn, kill: KillSwitch) -> None:
-    book = turn.state.book
-    if book is None:
+    mandate = turn.state.mandate
+    if mandate is None:
         return
-    if book.plan is None and kill.plan == book.last_plan:
+    if mandate.plan is None and kill.plan == mandate.last_plan:
         turn.forget_timers()
-        turn.state = replace(turn.state, book=None)
-    elif book.plan is not None and kill.plan == book.plan.id and book.idle < IDLE_PLANS:
-        turn.set_book(idle=IDLE_PLANS, order=_stopped(book.order, book.plans))
-        if book.plan.go is None and book.plan.opened.mode != "settle-only":
+        turn.state = replace(turn.state, mandate=None)
+    elif mandate.plan is not None and kill.plan == mandate.plan.id and mandate.idle < IDLE_PLANS:
+        turn.set_mandate(idle=IDLE_PLANS, order=_stopped(mandate.order, mandate.plans))
+        if mandate.plan.go is None and mandate.plan.opened.mode != "settle-only":
             _void(turn, "kill switch")
 
 
@@ -300,25 +300,25 @@ def _stopped(order: Order, plans: int) -> Order:
 
 
 def _open_plan(turn: _Turn, goal: Goal, mode: PlanMode) -> None:
-    book = turn.book
-    order = book.order
-    plan = plan_id(book.digest, book.ordinal, book.plans)
+    mandate = turn.mandate
+    order = mandate.order
+    plan = plan_id(mandate.digest, mandate.ordinal, mandate.plans)
     opened = PlanOpen(
         plan=plan,
-        number=book.plans,
-        order=book.digest,
-        parent=None if book.parent is None else digest(book.parent, "covenue/delta/1"),
+        number=mandate.plans,
+        order=mandate.digest,
+        parent=None if mandate.parent is None else digest(mandate.parent, "covenue/delta/1"),
         goal=goal,
         mode=mode,
         as_of=str(turn.wall),
-        roster=book.roster,
+        roster=mandate.roster,
         seed=sha256(b"covenue/seed/1", order.seed.encode(), plan.encode()),
     )
     coupling = turn.parts.couple(goal, order.roster.members)
     check_headroom(int(coupling.space.bound), len(order.roster.members))
-    turn.set_book(
-        plan=Plan(opened, coupling, owed_before=integers(book.committed)),
-        plans=book.plans + 1,
+    turn.set_mandate(
+        plan=Plan(opened, coupling, owed_before=integers(mandate.committed)),
+        plans=mandate.plans + 1,
         opened_at=turn.wall,
         last_plan=plan,
     )
@@ -331,14 +331,14 @@ def _take_join(turn: _Turn, sender: str, join: Join, blob: str) -> None:
     if sender in plan.joins or plan.stage is not None:
         return
     turn.set_plan(joins={**plan.joins, sender: (join, blob)})
-    if len(turn.plan.joins) == len(turn.book.order.roster.members):
+    if len(turn.plan.joins) == len(turn.mandate.order.roster.members):
         _begin_rounds(turn)
 
 
 def _begin_rounds(turn: _Turn) -> None:
     """Fix who takes part, pass the guards, and ask the first question."""
     turn.forget_timers()
-    plan, order = turn.plan, turn.book.order
+    plan, order = turn.plan, turn.mandate.order
     accepted = tuple(sorted(did for did, (join, _) in plan.joins.items() if join.accepts))
     turn.say(
         PlanJoined(
@@ -378,7 +378,7 @@ def _setup(join: Join) -> bytes:
 def _passes_differencing(
     turn: _Turn, before: Attendance | None, now: Attendance, mechanism: Mechanism
 ) -> bool:
-    policy = turn.book.order.policy
+    policy = turn.mandate.order.policy
     verdict = differencing(policy, before, now, noised=mechanism.noise is not None)
     if verdict == "override":
         turn.say(
@@ -399,8 +399,8 @@ def _passes_differencing(
 
 def _ask_solver(turn: _Turn) -> None:
     plan = turn.plan
-    if plan.answers >= turn.book.order.rounds_max:
-        _void(turn, f"no solution within {turn.book.order.rounds_max} rounds")
+    if plan.answers >= turn.mandate.order.rounds_max:
+        _void(turn, f"no solution within {turn.mandate.order.rounds_max} rounds")
         return
     try:
         query = turn.parts.solver.ask(plan.solver, lambda q: query_digest(plan.id, q))
@@ -412,14 +412,14 @@ def _ask_solver(turn: _Turn) -> None:
 
 
 def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
-    plan, book = turn.plan, turn.book
+    plan, mandate = turn.plan, turn.mandate
     cohort = _cohort(turn)
     expected = _joined(plan) if cohort is None else cohort
     named = query_digest(plan.id, query)
     ctx = round_context(
         plan.id,
         plan.rounds + 1,
-        book.roster,
+        mandate.roster,
         named,
         _width(plan, query),
         turn.parts.mechanism.name,
@@ -445,7 +445,7 @@ def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
 def _cohort(turn: _Turn) -> tuple[str, ...] | None:
     noised = turn.parts.mechanism.noise is not None
     plan = turn.plan
-    return fixed_cohort(turn.book.order.policy, _joined(plan), plan.cohort, noised=noised)
+    return fixed_cohort(turn.mandate.order.policy, _joined(plan), plan.cohort, noised=noised)
 
 
 def _joined(plan: Plan) -> tuple[str, ...]:
@@ -503,7 +503,7 @@ def _perform(turn: _Turn, effects: Sequence[StageEffect]) -> None:
 
 
 def _patience(turn: _Turn, phase: str) -> int:
-    deadlines = turn.book.order.deadlines
+    deadlines = turn.mandate.order.deadlines
     known = {"vote": deadlines.vote, "revote": deadlines.vote, "answer": deadlines.answer}
     return int(known.get(phase, deadlines.upload))
 
@@ -567,7 +567,7 @@ def _aborted(turn: _Turn, effect: Aborted) -> None:
         )
     )
     turn.set_plan(round=None)
-    if current.retries < turn.book.order.retries:
+    if current.retries < turn.mandate.order.retries:
         _ask(turn, current.query, current.retries + 1, current.ctx.round)
     elif plan.go is not None or plan.opened.mode == "settle-only":
         _close(turn, "settlement incomplete: a party is missing")
@@ -592,7 +592,7 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
     delta = _delta(turn, outcome, release.cohort)
     turn.say(delta)
     turn.set_plan(delta=delta)
-    turn.set_book(parent=delta)
+    turn.set_mandate(parent=delta)
     warm = {**turn.state.warm, _warm_key(turn): outcome.warm}
     turn.state = replace(turn.state, warm=warm)
     if outcome.status not in {"certified", "estimated"}:
@@ -610,7 +610,7 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
 
 
 def _warm_key(turn: _Turn) -> tuple[str, str]:
-    order = turn.book.order
+    order = turn.mandate.order
     return order.solver, digest([order.goal.domain, dict(order.solver_options)])
 
 
@@ -619,7 +619,7 @@ def _warm(turn: _Turn) -> Any:
 
 
 def _delta(turn: _Turn, solution: Solution, cohort: tuple[str, ...]) -> PlanDelta:
-    plan, parent = turn.plan, turn.book.parent
+    plan, parent = turn.plan, turn.mandate.parent
     same_shape = parent is not None and len(parent.solution) == len(solution.points)
     before = _ints(parent.solution) if parent and same_shape else (0,) * len(solution.points)
     change = tuple(str(a - b) for a, b in zip(solution.points, before, strict=True))
@@ -647,7 +647,7 @@ def _ints(texts: tuple[str, ...]) -> tuple[int, ...]:
 
 def _decide(turn: _Turn, committed: Words, attached: Mapping[str, bytes]) -> None:
     """Every member of the cohort committed: the plan goes if the sum is admitted."""
-    plan, book = turn.plan, turn.book
+    plan, mandate = turn.plan, turn.mandate
     cohort = plan.cohort or ()
     if set(attached) != set(cohort) or any(len(body) != 32 for body in attached.values()):
         _void(turn, "a commitment is missing")
@@ -655,7 +655,7 @@ def _decide(turn: _Turn, committed: Words, attached: Mapping[str, bytes]) -> Non
     if not plan.coupling.admits(committed, plan.opened.goal):
         _void(turn, "the summed commitment is not admitted")
         return
-    valid_until = turn.wall + int(book.order.deadlines.act)
+    valid_until = turn.wall + int(mandate.order.deadlines.act)
     go = PlanGo(
         plan=plan.id,
         total=tuple(str(word) for word in integers(committed)),
@@ -664,8 +664,8 @@ def _decide(turn: _Turn, committed: Words, attached: Mapping[str, bytes]) -> Non
     )
     turn.say(go)
     turn.set_plan(go=go)
-    turn.set_book(committed=total([book.committed, committed]))
-    turn.wait(plan.id, plan.rounds, "act", valid_until + int(book.order.deadlines.skew))
+    turn.set_mandate(committed=total([mandate.committed, committed]))
+    turn.wait(plan.id, plan.rounds, "act", valid_until + int(mandate.order.deadlines.skew))
 
 
 def _ask_settle(turn: _Turn) -> None:
@@ -674,7 +674,7 @@ def _ask_settle(turn: _Turn) -> None:
 
 
 def _settled(turn: _Turn, words: Words, cohort: tuple[str, ...]) -> None:
-    book, width = turn.book, len(turn.plan.opened.goal.remaining)
+    mandate, width = turn.mandate, len(turn.plan.opened.goal.remaining)
     executed, unknown, planned = words[:width], words[width : 2 * width], words[2 * width :]
     turn.say(
         PlanSettled(
@@ -685,17 +685,17 @@ def _settled(turn: _Turn, words: Words, cohort: tuple[str, ...]) -> None:
             planned=_texts(planned),
         )
     )
-    turn.set_book(
-        settled=total([book.settled, executed]),
-        reserved=total([book.reserved, unknown]),
-        committed=subtract(book.committed, planned),
+    turn.set_mandate(
+        settled=total([mandate.settled, executed]),
+        reserved=total([mandate.reserved, unknown]),
+        committed=subtract(mandate.committed, planned),
     )
     worked = bool(np.any(executed) or np.any(unknown)) or _freed(turn)
     _close(turn, "settled", worked=worked)
 
 
 def _freed(turn: _Turn) -> bool:
-    now = integers(turn.book.committed)
+    now = integers(turn.mandate.committed)
     return any(a < b for a, b in zip(now, turn.plan.owed_before, strict=True))
 
 
@@ -712,9 +712,9 @@ def _void(turn: _Turn, reason: str) -> None:
 
 
 def _close(turn: _Turn, reason: str, *, worked: bool = False) -> None:
-    book, plan = turn.book, turn.plan
+    mandate, plan = turn.mandate, turn.plan
     effect = worked or (plan.opened.mode == "standing" and plan.delta is not None)
-    idle = 0 if effect and book.idle < IDLE_PLANS else book.idle + 1
+    idle = 0 if effect and mandate.idle < IDLE_PLANS else mandate.idle + 1
     goal = _left(turn)
     turn.forget_timers()
     ends = _ends(turn, goal, idle)
@@ -722,51 +722,51 @@ def _close(turn: _Turn, reason: str, *, worked: bool = False) -> None:
         PlanClose(
             plan=plan.id,
             reason=reason,
-            settled=_texts(book.settled),
-            reserved=_texts(book.reserved),
-            committed=_texts(book.committed),
+            settled=_texts(mandate.settled),
+            reserved=_texts(mandate.reserved),
+            committed=_texts(mandate.committed),
             left=goal.remaining,
             order_done=ends,
         )
     )
     if ends:
-        turn.state = replace(turn.state, book=None)
+        turn.state = replace(turn.state, mandate=None)
         return
-    turn.set_book(plan=None, idle=idle)
+    turn.set_mandate(plan=None, idle=idle)
     turn.wait(plan.id, plan.rounds, "next", _next_at(turn))
 
 
 def _left(turn: _Turn) -> Goal:
-    book, plan = turn.book, turn.plan
-    if book.order.mode == "standing":
-        return book.order.goal
-    return plan.coupling.left(book.settled, book.reserved, book.committed)
+    mandate, plan = turn.mandate, turn.plan
+    if mandate.order.mode == "standing":
+        return mandate.order.goal
+    return plan.coupling.left(mandate.settled, mandate.reserved, mandate.committed)
 
 
 def _next_at(turn: _Turn) -> int:
-    return max(turn.wall, turn.book.opened_at + int(turn.book.order.every))
+    return max(turn.wall, turn.mandate.opened_at + int(turn.mandate.order.every))
 
 
 def _ends(turn: _Turn, goal: Goal, idle: int) -> bool:
-    book = turn.book
-    owed = bool(np.any(book.committed) or np.any(book.reserved))
+    mandate = turn.mandate
+    owed = bool(np.any(mandate.committed) or np.any(mandate.reserved))
     nothing_left = all(int(amount) == 0 for amount in goal.remaining)
     return (
         idle >= IDLE_PLANS
-        or book.plans >= book.order.plans_max
-        or _next_at(turn) > int(book.order.until)
+        or mandate.plans >= mandate.order.plans_max
+        or _next_at(turn) > int(mandate.order.until)
         or (nothing_left and not owed)
     )
 
 
 def _next_plan(turn: _Turn) -> None:
     """Open the plan of what is left; when only debts are left, a settle-only plan."""
-    book = turn.book
-    goal = book.order.goal
-    mode: PlanMode = book.order.mode
-    if book.order.mode != "standing":
-        coupling = turn.parts.couple(goal, book.order.roster.members)
-        goal = coupling.left(book.settled, book.reserved, book.committed)
+    mandate = turn.mandate
+    goal = mandate.order.goal
+    mode: PlanMode = mandate.order.mode
+    if mandate.order.mode != "standing":
+        coupling = turn.parts.couple(goal, mandate.order.roster.members)
+        goal = coupling.left(mandate.settled, mandate.reserved, mandate.committed)
         if all(int(amount) == 0 for amount in goal.remaining):
             mode = "settle-only"
     _open_plan(turn, goal, mode)

@@ -62,13 +62,13 @@ class CoordinatorProcess:
 
         Any plan of the open order stops the one that is under way: it may have closed meanwhile.
         """
-        book = self.state.book
-        if book is None:
+        mandate = self.state.mandate
+        if mandate is None:
             return False
-        numbers = range(book.plans)
-        if plan not in {plan_id(book.digest, book.ordinal, number) for number in numbers}:
+        numbers = range(mandate.plans)
+        if plan not in {plan_id(mandate.digest, mandate.ordinal, number) for number in numbers}:
             return False
-        current = book.last_plan if book.plan is None else book.plan.id
+        current = mandate.last_plan if mandate.plan is None else mandate.plan.id
         return self._take(KillSwitch(plan=current, reason=reason), clock)
 
     def size(self) -> int:

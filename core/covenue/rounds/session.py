@@ -323,11 +323,11 @@ def _drive(started: _Run, entry: OrderEntry) -> None:
 
 def _between(started: _Run) -> bool:
     """Between two steps: tell how far we are, and look for somebody's kill switch."""
-    book = started.process.state.book
-    if book is not None and book.plans != started.seen:
-        started.seen = book.plans
-        left = ", ".join(book.plan.opened.goal.remaining) if book.plan else ""
-        started.progress(Progress(started.act, book.plans, started.total, f"left: {left}"))
+    mandate = started.process.state.mandate
+    if mandate is not None and mandate.plans != started.seen:
+        started.seen = mandate.plans
+        left = ", ".join(mandate.plan.opened.goal.remaining) if mandate.plan else ""
+        started.progress(Progress(started.act, mandate.plans, started.total, f"left: {left}"))
     stop = started.out / STOP
     if stop.exists():
         order = read_stop(stop)

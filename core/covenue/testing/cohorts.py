@@ -487,9 +487,9 @@ class Cohort:
 
     def owed(self) -> Iterator[Words]:
         """What the coordinator's state counts as settled, reserved and committed."""
-        book = self.coordinator.state.book
-        if book is not None:
-            yield from (book.settled, book.reserved, book.committed)
+        mandate = self.coordinator.state.mandate
+        if mandate is not None:
+            yield from (mandate.settled, mandate.reserved, mandate.committed)
         else:
             last = [body for body in self.public if isinstance(body, PlanClose)][-1]
             yield from (_words(last.settled), _words(last.reserved), _words(last.committed))
