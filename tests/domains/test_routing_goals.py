@@ -120,7 +120,7 @@ def test_notebook_goals_are_those_of_a_scenario() -> None:
     assert buy("100") == Routing().goal(PLAIN)
     assert sell("1", pace="0.5").terms["side"] == "sell"
     with pytest.raises(BadInput):
-        buy(0.1)  # type: ignore[arg-type]
+        buy(0.1)  # type: ignore[arg-type]  # on purpose: what is refused or handed on
 
 
 def test_a_goal_of_another_domain_or_with_broken_terms_is_refused() -> None:
