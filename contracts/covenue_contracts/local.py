@@ -7,6 +7,7 @@ from pydantic import Field
 from covenue_contracts.contract import (
     Contract,
     Count,
+    Decimal,
     Digest,
     Document,
     Kind,
@@ -34,7 +35,7 @@ class Leg(Contract):
     """One immediate-or-cancel order in native steps.
 
     limit_ticks: worst acceptable price; quantity_steps: native quantity; most_units: stop before
-    the executed amount, in the domain's units, would pass this.
+    the executed amount, in units of the actions, would pass this.
     """
 
     side: Literal["buy", "sell"]
@@ -46,15 +47,20 @@ class Leg(Contract):
 
 @contract("actions/v1")
 class Actions(Contract):
-    """What one participant does when its plan goes; committed to by hash before it may."""
+    """What one participant does when its plan goes; committed to by hash before it may.
+
+    unit: what `most_units` and a fill's `units` count, in the domain's own measure (base currency
+    for orders on books); positive. It travels with the legs so that both sides count alike.
+    """
 
     plan: Digest
+    unit: Decimal
     legs: tuple[Leg, ...]
 
 
 @contract("fill/v1")
 class Fill(Contract):
-    """A part execution of a leg; `units` is the amount in the domain's units."""
+    """A part execution of a leg; `units` is the amount in whole units of the actions."""
 
     leg: Count
     price_ticks: Natural

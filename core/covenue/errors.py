@@ -112,6 +112,10 @@ class ForeignLedger(BadInput):
     """A ledger was written by another key."""
 
 
+class LedgerBusy(BadInput):
+    """Another process is running this ledger."""
+
+
 class OutputExists(BadInput):
     """The output is already there; nothing was written."""
 

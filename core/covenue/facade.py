@@ -6,6 +6,7 @@ party is the same as if it were not.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,6 +49,8 @@ from covenue_contracts.shared import Query
 
 SEED = "covenue/notebook"
 BUDGET = str(10**12)
+COUPLING = ("goal", "space", "width", "admits", "left")
+VALUE_SHOWN = 80
 WAIT = Deadlines(join="1", upload="1", vote="1", answer="1", act="1", skew="0")
 
 
@@ -98,15 +101,103 @@ def plan(
     party's private configuration. ledger: "memory", or the path of a new SQLite ledger.
     Raises CovenueErrors with advice; BadInput when the plan is void.
     """
-    if not problems:
-        raise BadInput("no party takes part", "give one problem a party", field="problems")
+    _check_coupling(coupling)
+    _check_problems(problems)
+    mechanisms = _listed(privacy)
+    configs = _checked_configs(configs, problems)
+    options = _named({} if solver_options is None else solver_options, "solver_options")
+    _check_text(solver, "solver", "give the name of a solver, as 'search'")
+    _check_tol(tol)
+    _check_ledger(ledger)
+    _check_warm(warm)
     if warm is None:
-        warm = Warm(tuple(sorted(problems)), solver, tuple(_listed(privacy)), ledger)
-    return warm.plan(coupling, problems, configs or {}, dict(solver_options or {}), tol)
+        warm = Warm(tuple(sorted(problems)), solver, mechanisms, ledger)
+    return warm.plan(coupling, problems, configs, dict(options), tol)
 
 
-def _listed(privacy: str | Sequence[str]) -> Sequence[str]:
-    return (privacy,) if isinstance(privacy, str) else privacy
+def _check_coupling(coupling: object) -> None:
+    if isinstance(coupling, Goal) or all(hasattr(coupling, name) for name in COUPLING):
+        return
+    raise _refused(
+        "the coupling is neither a goal nor a coupling",
+        "give a domain's goal, as covenue_domain_routing.buy('100'), or a Coupling of your own",
+        "coupling",
+        coupling,
+    )
+
+
+def _check_problems(problems: object) -> None:
+    advice = "give one problem a party: {'north': …, 'south': …}"
+    if not _mapping(problems, "problems", advice):
+        raise BadInput("no party takes part", advice, field="problems")
+    _named(problems, "problems")
+
+
+def _checked_configs(
+    configs: object, problems: Mapping[str, Any]
+) -> Mapping[str, Mapping[str, Scalar]]:
+    """The configurations, none for a party that does not take part."""
+    advice = "give one mapping a party: {'north': {'fee_bps': '5'}}"
+    given = _mapping({} if configs is None else configs, "configs", advice)
+    for name, config in given.items():
+        if name not in problems:
+            raise _refused("a configuration is of no party", f"parties: {', '.join(problems)}",
+                           "configs", name)  # fmt: skip
+        _named(config, f"configs[{name!r}]")
+    return given
+
+
+def _listed(privacy: object) -> tuple[str, ...]:
+    names = (privacy,) if isinstance(privacy, str) else privacy
+    advice = "give a mechanism's name, as 'open', or a list of names"
+    if not isinstance(names, Sequence) or not names:
+        raise _refused("no mechanism is named", advice, "privacy", privacy)
+    for name in names:
+        _check_text(name, "privacy", advice)
+    return tuple(names)
+
+
+def _check_tol(tol: object) -> None:
+    is_number = isinstance(tol, Real) and not isinstance(tol, bool)
+    if not is_number or not 0 <= float(cast("Real", tol)) < float("inf"):
+        raise _refused("a tolerance is a share of the value, 0 or more", "give a number, as 1e-6",
+                       "tol", tol)  # fmt: skip
+
+
+def _check_ledger(ledger: object) -> None:
+    if not isinstance(ledger, str | Path) or not str(ledger):
+        raise _refused("a ledger is no place", "give 'memory', or the path of a new file",
+                       "ledger", ledger)  # fmt: skip
+
+
+def _check_warm(warm: object) -> None:
+    if warm is not None and not isinstance(warm, Warm):
+        raise _refused("a warm start is no result's", "give `warm` of an earlier result, or none",
+                       "warm", warm)  # fmt: skip
+
+
+def _check_text(value: object, field: str, advice: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise _refused("a name is no text", advice, field, value)
+
+
+def _named(value: object, field: str) -> Mapping[str, Any]:
+    """A mapping whose keys are texts."""
+    given = _mapping(value, field, "give a mapping from names to values")
+    for name in given:
+        _check_text(name, field, "name every one by a text")
+    return given
+
+
+def _mapping(value: object, field: str, advice: str) -> Mapping[Any, Any]:
+    """The value, if it is a mapping; the error says its type only, for it may be private data."""
+    if not isinstance(value, Mapping):
+        raise BadInput("a mapping is expected", advice, field=field, value=type(value).__name__)
+    return value
+
+
+def _refused(what: str, advice: str, field: str, value: object) -> BadInput:
+    return BadInput(what, advice, field=field, value=repr(value)[:VALUE_SHOWN])
 
 
 class Warm:

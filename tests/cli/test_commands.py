@@ -138,6 +138,8 @@ def test_an_output_that_exists_is_refused_before_anything_is_checked_or_touched(
     [
         ("void: cohort lost", Verdict(True, "identical", "full", ())),
         ("ok", Verdict(False, "differs", "venues", (), {"place": "entry 7"})),
+        ("ok", Verdict(True, "partial", "transcript", ())),
+        ("ok", Verdict(True, "partial", "venues", ())),
     ],
 )
 def test_a_demo_whose_run_or_replay_fails_exits_1(
@@ -329,6 +331,15 @@ def test_a_valid_document_exits_0_and_an_invalid_one_1(covenue: Invoke) -> None:
     result = covenue("contracts", "validate", kind, "bad.json", "--json")
     assert result.exit_code == 1
     assert document(result)["fault"]["field"] == "/values/0"
+
+
+def test_a_kind_without_its_version_is_version_1(covenue: Invoke) -> None:
+    Path("good.json").write_text(json.dumps(DUAL))
+    result = covenue("contracts", "validate", "dual-variables", "good.json")
+    assert result.stdout == "good.json: a valid dual-variables/v1\n"
+    shown = document(covenue("contracts", "show", "order", "--json"))
+    assert shown["kind"] == "order/v1"
+    assert "order/v1" in covenue("contracts", "show", "ordr").stderr
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """A short run of real data through the commands, in child processes."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from covenue.cli.ledger import ENTRY_KINDS
+from covenue_contracts.catalogue import kinds
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "plugins/domain-routing/covenue_domain_routing/scenarios/btc-three-engines"
@@ -65,6 +69,26 @@ def test_its_entries_can_be_shown_by_kind(ran: dict[str, Any], folder: Path) -> 
     assert past["entries"] == []
     refused = covenue(folder, "ledger", "show", "o", "--kind", "plan.opn", exits=2)
     assert refused["advice"] == "did you mean 'plan.open'?"
+    for kind in ("nope", "member"):  # the latter is a contract, and never an entry
+        refused = covenue(folder, "ledger", "show", "o", "--kind", kind, exits=2)
+        suggested = set(re.findall(r"[a-z_.]+", refused["advice"]))
+        assert suggested & {"plan.open", "memory"}
+        assert not suggested & {"member", "roster", "goal"}
+
+
+def test_every_kind_of_entry_is_known(ran: dict[str, Any], folder: Path) -> None:
+    known = {kind.partition("/")[0] for kind in kinds()}
+    assert set(ENTRY_KINDS) <= known
+    for ledger in ("o", *(f"o/parties/{name}.ledger" for name in ("spot", "usdm", "coinm"))):
+        shown = covenue(folder, "ledger", "show", ledger, "--limit", "10000")
+        assert {entry["kind"] for entry in shown["entries"]} <= set(ENTRY_KINDS)
+
+
+def test_a_report_is_its_owners_only(ran: dict[str, Any], folder: Path) -> None:
+    out = folder / "o"
+    files = [out / "report.html", out / "report.json", *(out / "tables").iterdir()]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert (out / "tables").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_plan_that_has_ended_cannot_be_killed(ran: dict[str, Any], folder: Path) -> None:

@@ -1,6 +1,8 @@
 """The program: lazy, one screen or one JSON object, and the promised exit codes."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,10 +91,19 @@ def test_the_installed_script_and_the_module_are_the_same_program() -> None:
         assert done.stdout.startswith("covenue 0.")
 
 
-def test_without_a_command_the_overview_is_shown_and_the_input_is_bad(covenue: Invoke) -> None:
+def test_without_a_command_the_help_is_shown(covenue: Invoke) -> None:
     result = covenue()
-    assert result.exit_code == 2
-    assert "Commands:" in result.output
+    assert result.exit_code == 0
+    assert result.stdout == covenue("--help").stdout
+    assert result.stderr == ""
+
+
+def test_a_group_without_a_command_shows_its_help_and_nothing_else(covenue: Invoke) -> None:
+    for group in ("ledger", "plugins", "contracts"):
+        result = covenue(group)
+        assert result.exit_code in {0, 2}, "versions of click differ"
+        assert result.output == covenue(group, "--help").stdout
+        assert "BadInput" not in result.output
 
 
 SCREENS = {
@@ -102,6 +113,8 @@ SCREENS = {
     "missing-ledger": ["verify", "nothing.ledger"],
     "missing-scenario": ["run", "nothing.toml"],
     "no-scenario": ["run"],
+    "empty-out": ["demo", "--out", ""],
+    "empty-ledger": ["verify", ""],
     "unknown-demo": ["demo", "btc-three-engine"],
     "a-file-as-demo": ["demo", "mine.toml"],
     "unknown-demo-option": ["demo", "--fee", "retail"],
@@ -193,6 +206,21 @@ def test_an_interruption_exits_130_and_says_how_to_go_on(
     result = covenue("plugins", "list")
     assert result.exit_code == 130
     assert "covenue run --resume LEDGER" in result.stderr
+
+
+def test_a_termination_exits_143_and_says_how_to_go_on(
+    covenue: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(plugins_module.list_plugins, "callback", ended)
+    result = covenue("plugins", "list")
+    assert result.exit_code == 143
+    assert result.stderr.startswith("Terminated: ended by SIGTERM\n")
+    assert "covenue run --resume LEDGER" in result.stderr
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_text_from_outside_cannot_steer_the_terminal(

@@ -2,9 +2,12 @@
 
 import importlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +23,7 @@ from covenue_contracts.contract import Scalar
 from covenue_contracts.plan import Goal
 from covenue_contracts.plugin import PluginManifest
 from covenue_domain_routing import Routing, buy, register_domains, sell
+from covenue_domain_routing.decimals import plain
 from covenue_domain_routing.goals import read_terms
 from covenue_domain_routing.ladders import parse_charges
 from covenue_solver_search import Search, register_solvers
@@ -39,7 +43,7 @@ def test_a_goal_carries_whole_lots_and_price_units() -> None:
         "minimum_lots": "50000",
         "quantity_lots": "10000000",
         "pace_lots": "200000",
-        "deadline": None,
+        "whole_steps": False,
     }
     terms = read_terms(goal)
     assert (terms.wanted, terms.left, terms.limit) == (200_000, 10_000_000, 620_005_000)
@@ -49,13 +53,13 @@ BAD_GOALS: Mapping[str, tuple[Mapping[str, Scalar], str, str]] = {
     "a negative quantity": ({"quantity": "-1"}, "quantity", "-1"),
     "a quantity of nothing": ({"quantity": "0"}, "quantity", "0"),
     "a quantity of nothing, written longer": ({"quantity": "0.000"}, "quantity", "0.000"),
-    "no quantity": ({"quantity": None}, "quantity", "None"),
+    "no quantity": ({"quantity": None}, "quantity", "missing"),
     "a quantity off the lot grid": ({"quantity": "0.000001"}, "quantity", "0.000001"),
     "a quantity that is no number": ({"quantity": "lots"}, "quantity", "lots"),
     "a quantity with an exponent": ({"quantity": "1e2"}, "quantity", "1e2"),
     "a quantity that is not a number": ({"quantity": "nan"}, "quantity", "nan"),
     "a quantity with a comma": ({"quantity": "1,5"}, "quantity", "1,5"),
-    "a truth value": ({"quantity": True}, "quantity", "True"),
+    "a truth value": ({"quantity": True}, "quantity", "true"),
     "a quantity beyond 2^53 lots": ({"quantity": "99999999999999"}, "quantity", "99999999999999"),
     "a lot of nothing": ({"lot": "0"}, "lot", "0"),
     "a negative lot": ({"lot": "-0.1"}, "lot", "-0.1"),
@@ -72,13 +76,21 @@ BAD_GOALS: Mapping[str, tuple[Mapping[str, Scalar], str, str]] = {
     "a minimum off the lot grid": ({"minimum": "0.000015"}, "minimum", "0.000015"),
     "a pace of nothing": ({"pace": "0"}, "pace", "0"),
     "a negative pace": ({"pace": "-2"}, "pace", "-2"),
-    "no side": ({"side": None}, "side", "None"),
+    "no side": ({"side": None}, "side", "missing"),
     "a side of its own": ({"side": "hold"}, "side", "hold"),
     "a misspelt field": ({"quantitty": "1"}, "quantitty", "1"),
     "an instrument of nothing": ({"instrument": ""}, "instrument", ""),
     "a scale of nothing": ({"price_scale": 0}, "price_scale", "0"),
     "a scale as text": ({"price_scale": "10"}, "price_scale", "10"),
-    "a deadline before time": ({"deadline": "-1"}, "deadline", "-1"),
+    "a deadline, which is the order's": ({"deadline": "1"}, "deadline", "1"),
+    "a mode of its own": ({"mode": "paper"}, "mode", "paper"),
+    "a mode of truth": ({"mode": True}, "mode", "true"),
+    "a lot finer than an action can carry": (
+        {"lot": "0." + "0" * 18 + "1"},
+        "lot",
+        "0." + "0" * 18 + "1",
+    ),
+    "a lot larger than an action can carry": ({"lot": "1" + "0" * 21}, "lot", "1" + "0" * 21),
 }
 
 
@@ -89,10 +101,44 @@ def test_a_goal_that_does_not_fit_is_refused_by_file_field_and_value(name: str) 
         Routing().goal({**PLAIN, **change}, "order.toml")
     assert (caught.value.file, caught.value.field, caught.value.value) == (
         "order.toml",
-        field,
+        f"domain.goal.{field}",
         value,
     )
     assert caught.value.advice
+
+
+@pytest.mark.parametrize("key", ["quantity", "side", "lot", "mode", "price_scale", "quantitty"])
+def test_a_list_is_shown_as_toml_writes_it(key: str) -> None:
+    listed: Any = {**PLAIN, key: (1,)}
+    with pytest.raises(BadInput) as caught:
+        Routing().goal(listed)
+    assert (caught.value.field, caught.value.value) == (f"domain.goal.{key}", "[1]")
+    charge: Any = {"fee_bps": ("a", True)}
+    with pytest.raises(BadInput) as caught:
+        parse_charges(charge)
+    assert (caught.value.field, caught.value.value) == ("party.config.fee_bps", '["a", true]')
+
+
+def test_a_deadline_is_sent_to_where_it_belongs() -> None:
+    with pytest.raises(BadInput, match=r"`until` of its \[\[order\]\]"):
+        Routing().goal({**PLAIN, "deadline": "1723161361000000000"})
+
+
+def test_only_an_executed_order_leaves_out_what_it_could_not_fill() -> None:
+    modes = {mode: Routing().goal({**PLAIN, "mode": mode}) for mode in ("standing", "executed")}
+    assert [goal.terms["whole_steps"] for goal in modes.values()] == [False, True]
+    assert [read_terms(goal).whole_steps for goal in modes.values()] == [False, True]
+    assert modes["standing"] == Routing().goal(PLAIN)
+
+
+@given(st.integers(0, 2**63), st.integers(0, 18))
+def test_a_decimal_is_written_as_contracts_want_it(digits: int, places: int) -> None:
+    value = Fraction(digits, 10**places)
+    text = plain(value)
+    assert Fraction(text) == value
+    assert re.fullmatch(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{0,17}[1-9])?", text)
+    with pytest.raises(ValueError, match="places"):
+        plain(value + Fraction(1, 3 * 10**18))
 
 
 def test_lot_and_tick_violations_say_so() -> None:
@@ -133,6 +179,7 @@ def test_a_goal_of_another_domain_or_with_broken_terms_is_refused() -> None:
         goal.model_copy(update={"terms": {**goal.terms, "limit_price": "-7"}}),
         goal.model_copy(update={"terms": {**goal.terms, "lot": None}}),
         goal.model_copy(update={"terms": {**goal.terms, "side": None}}),
+        goal.model_copy(update={"terms": {**goal.terms, "whole_steps": "yes"}}),
     ]
     for each in broken:
         with pytest.raises(BadInput):

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -242,6 +244,82 @@ def test_executed_figures_count_fills_at_their_own_prices() -> None:
     assert (made["filled_lots"], made["plans"], made["go"], made["void"]) == (6, 3, 1, 1)
     assert [row["lots"] for row in made["fills"]] == [[4, 2], [0, 0], [0, 0]]
     assert [row["left_lots"] for row in made["fills"]] == [10, 4, 4]
+
+
+def numbered(plans: Sequence[OpenedPlan]) -> list[OpenedPlan]:
+    """The plans as those of one order, numbered from the start."""
+    return [replace(plan, number=number) for number, plan in enumerate(plans)]
+
+
+def two_orders_of_each_mode(opened: Sequence[OpenedParty]) -> list[OpenedPlan]:
+    """Standing, executed, standing, executed; each numbers its own plans from 0."""
+    small = buy("0.4", lot="0.1", price_scale=1)
+    made: list[OpenedPlan] = []
+    for each, price in ((goal(), 100), (small, 101)):
+        made += numbered(standing(opened, each))
+        fills = {"cheap": [_outcome((price, 4))]}
+        made += [
+            _plan(0, "executed", goal=each, delta=None, closed="settled", executed=fills),
+            _plan(1, "executed", goal=each, delta=None, closed="void: nobody came"),
+        ]
+    return made
+
+
+def test_plans_of_several_orders_are_numbered_through_and_say_which_order() -> None:
+    opened = parties()
+    plans = two_orders_of_each_mode(opened)
+    made = figures(plans, opened)
+    rows = made["standing"]["plans"]
+    assert [(row["k"], row["order"]) for row in rows] == [
+        *((k, 0) for k in range(3)),
+        *((k, 1) for k in range(3, 6)),
+    ]
+    fills = made["executed"]["fills"]
+    assert [(row["k"], row["order"]) for row in fills] == [(0, 0), (1, 0), (2, 1), (3, 1)]
+    assert (made["executed"]["filled_lots"], made["executed"]["go"]) == (8, 2)
+    assert made["standing"]["cost_vs_central_optimum_lots"] == 0
+
+
+def test_each_order_has_the_figures_that_it_would_have_alone() -> None:
+    opened = parties()
+    plans = two_orders_of_each_mode(opened)
+    made = figures(plans, opened)
+    for number, alone in enumerate((plans[:5], plans[5:])):
+        single = figures(alone, opened)
+        assert made["standing"]["orders"][number] == single["standing"]
+        assert made["executed"]["orders"][number] == single["executed"]
+        assert "orders" not in single["standing"]
+        assert all("order" not in row for row in single["standing"]["plans"])
+
+
+def test_no_change_is_counted_from_one_order_to_the_next() -> None:
+    """Mutant: one series over both orders counts the jump between them as a move."""
+    opened = parties()
+    first, second = standing(opened, goal(), [0]), standing(opened, goal(), [2])
+    made = figures([*numbered(first), *numbered(second)], opened)["standing"]
+    assert (made["changed_share"], made["moved_lots"]) == (None, 0)
+    assert made["unfilled_share"]["1"] is None
+    mutant = figures([*first, *second], opened)["standing"]
+    assert (mutant["changed_share"], mutant["moved_lots"]) == (1, 4)
+
+
+def test_sections_of_several_orders_have_rising_plots_in_each_orders_own_units() -> None:
+    opened = parties()
+    plans = two_orders_of_each_mode(opened)
+    made = Routing().sections(figures(plans, opened), plans)
+    assert [section.title for section in made] == [
+        "A standing plan: cost, order 0",
+        "A standing plan: split, order 0",
+        "A standing plan: cost, order 1",
+        "A standing plan: split, order 1",
+        "An executed order, order 0",
+        "An executed order, order 1",
+    ]
+    for section in made:
+        for plot in section.plots:
+            assert all(a < b for a, b in pairwise(plot.x))
+    assert made[4].figures["filled, base currency"] == "4.00000"
+    assert made[5].figures["filled, base currency"] == "0.40000"
 
 
 def test_a_run_without_plans_has_figures_all_the_same() -> None:

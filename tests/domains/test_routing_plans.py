@@ -129,8 +129,7 @@ def merge(market: Market) -> Optimum:
     terms = read_terms(market.goal)
     buying = terms.side == "buy"
     size = len(market.books)
-    ring = (2**63 - 1) // size // terms.quantity
-    top = min(2**40 - 1, ring)
+    top = 2**40 - 1
     tie = 2 ** math.ceil(math.log2(size))
     offers = []
     for slot, (state, config) in enumerate(zip(market.books, market.configs, strict=True)):
@@ -147,7 +146,8 @@ def merge(market: Market) -> Optimum:
             price = math.ceil(worth) if buying else math.floor(worth)
             limit = terms.limit
             beyond = limit is not None and (price > limit if buying else price < limit)
-            if lots and not beyond and unit <= terms.wanted * LOT and price <= top:
+            usable = unit <= terms.wanted * LOT or not terms.whole_steps
+            if lots and not beyond and usable:
                 key = (price if buying else top - price) * tie + slot
                 offers.append((key, slot, price, lots))
     shares, value, missing = [0] * size, 0, terms.wanted
@@ -189,7 +189,7 @@ def markets(draw: st.DrawFn, most: int = 9) -> Market:
         levels = draw(st.lists(st.tuples(st.integers(600_000, 600_030), quantity), max_size=8))
         books.append(book(kind, [(ticks * scale, steps) for ticks, steps in levels], side))
     configs = tuple(draw(CHARGES) for _ in range(size))
-    more: dict[str, str | int] = {}
+    more: dict[str, str | int] = {"mode": draw(st.sampled_from(["standing", "executed"]))}
     if draw(st.booleans()):
         more["limit_price"] = draw(st.sampled_from(["60000.5", "60001", "60020", "59990"]))
     wanted = draw(st.one_of(st.integers(1, 400), st.integers(1, 200_000)))
@@ -252,6 +252,7 @@ def test_a_plan_found_on_sums_is_the_merge_of_all_books(market: Market, probes: 
 
 @given(markets())
 def test_the_independent_optimum_is_the_merge_of_all_books(market: Market) -> None:
+    assume(not read_terms(market.goal).whole_steps)
     central, best = central_plan(market.opened, read_terms(market.goal)), merge(market)
     assert (central.lots, central.value, central.missing) == (best.lots, best.value, best.missing)
 
@@ -377,35 +378,90 @@ def test_cutting_a_ladder_changes_no_comparison() -> None:
 
 
 def test_an_order_too_large_for_the_ring_is_refused_before_anything_is_asked() -> None:
-    huge = Routing().goal(
-        {"side": "buy", "quantity": "9000000000000000", "lot": "1", "limit_price": "0.1"}
-    )
+    huge = Routing().goal({"side": "buy", "quantity": "9000000000000000", "lot": "1"})
+    crowd = [seated(slot) for slot in range(1_025)]
     with pytest.raises(BadInput) as caught:
-        Routing().coupling(huge, [member(0), member(1)])
-    assert (caught.value.field, caught.value.value) == ("limit_price", "1000")
+        Routing().coupling(huge, crowd)
+    assert (caught.value.field, caught.value.value) == ("domain.goal.quantity", "9000000000000000")
+    assert Routing().coupling(huge, crowd[:1_024]).wanted == 9_000_000_000_000_000
 
 
-def test_without_the_headroom_rule_two_values_would_wrap_to_a_negative_sum() -> None:
-    """Mutant: keep the same order but drop the rule; the sum of two true words is negative."""
-    quantity, price = 9_000_000_000_000_000, 1_000
-    assert int(total([words([quantity * price]), words([quantity * price])])[0]) < 0
+def seated(slot: int) -> Member:
+    return member(0).model_copy(update={"slot": slot})
 
 
-def test_a_bid_above_the_grid_is_refused_without_naming_it() -> None:
-    made = goal(9_000_000_000_000, "sell")
-    market = Market(made, (book("coarse", [(7_777_777, 1)], "sell"),), ({},))
+def test_a_ladder_whose_value_could_wrap_a_sum_is_refused_without_naming_it() -> None:
+    """Mutant: without the rule, the sum of two such words is negative."""
+    made = Routing().goal({"side": "buy", "quantity": "200000000000", "lot": "0.01"})
+    members = [member(0), member(1)]
+    with pytest.raises(HeadroomMissing) as caught:
+        Routing().problem(made, members, member(0), [("6000000", "1000000")], {})
+    assert "6000" not in str(caught.value)
+    value = 6_000_000 * 10_000 * 1_000_000 * 100
+    assert int(total([words([value]), words([value])])[0]) < 0
+    less = Routing().problem(made, members, member(0), [("6000000", "700000")], {})
+    assert int(less.ladder.value_before[-1]) <= int(less.space.bound)
+
+
+@pytest.mark.parametrize("side", ["buy", "sell"])
+def test_a_book_above_the_grid_is_refused_without_naming_it(side: str) -> None:
+    made = goal(9_000, side)
+    market = Market(made, (book("coarse", [(7_777_777_777, 1)], side),), ({},))
     with pytest.raises(HeadroomMissing) as caught:
         _ = market.problems
     assert "777" not in str(caught.value)
 
 
-def test_a_plan_below_a_venues_native_step_gets_no_offer_from_it() -> None:
+def test_an_offer_far_above_the_market_does_not_stop_a_buyer() -> None:
+    far = book("coarse", [(600_000, 1), (7_777_777_777, 1)])
+    market = Market(goal(9_000), (far,), ({"fee_bps": "0", "basis_bps": "0"},))
+    assert (solve(market).status, solve(market).shortfall) == ("certified", 8_900)
+
+
+@pytest.mark.parametrize("pace", [None, "20000", "50000", "100000"])
+def test_a_quantity_beyond_depth_is_a_certified_shortfall_whatever_the_pace(
+    pace: str | None,
+) -> None:
+    """The highest price must not shrink with the quantity, or real offers would vanish."""
+    made = Routing().goal({"side": "buy", "quantity": "100000", "pace": pace})
+    state = book("coarse", [(618_000, 5_000)])
+    free = {"fee_bps": "0", "basis_bps": "0"}
+    market = Market(made, (state,) * 3, (free,) * 3)
+    solution = solve(market)
+    wanted = market.coupling.wanted
+    assert (solution.status, solution.shortfall) == ("certified", wanted - 1_500_000)
+    assert solution.value == 1_500_000 * 618_000_000
+    central = central_plan(market.opened, read_terms(made))
+    assert (central.value, central.missing) == (solution.value, solution.shortfall)
+
+
+def test_a_limit_below_the_market_and_a_minimum_beyond_depth_have_no_plan() -> None:
+    state = book("coarse", [(618_000, 5_000)])
+    free = {"fee_bps": "0", "basis_bps": "0"}
+    for more in ({"limit_price": "61799"}, {"minimum": "6"}):
+        market = Market(goal(1_000_000, **more), (state,), (free,))
+        assert solve(market).status == "infeasible"
+
+
+def test_an_executed_plan_below_a_venues_native_step_gets_no_offer_from_it() -> None:
     coarse, contracts = book("coarse", [(600_000, 5)]), book("contracts", [(600_000, 5)])
     free = {"fee_bps": "0", "basis_bps": "0"}
-    small = Market(goal(99), (coarse, contracts), (free, free))
+    small = Market(goal(99, mode="executed"), (coarse, contracts), (free, free))
     assert [len(p.ladder.keys) for p in small.problems] == [0, 0]
-    larger = Market(goal(150), (coarse, contracts), (free, free))
+    larger = Market(goal(150, mode="executed"), (coarse, contracts), (free, free))
     assert [len(p.ladder.keys) for p in larger.problems] == [1, 0]
+
+
+def test_a_standing_plan_of_one_lot_is_the_merge_by_all_in_price() -> None:
+    """No native step enters a standing plan; what could not be acted on is never committed."""
+    fine, coarse = book("fine", [(6_000_100, 10**8)]), book("coarse", [(600_000, 5)])
+    contracts = book("contracts", [(600_005, 5)])
+    free = {"fee_bps": "0", "basis_bps": "0"}
+    market = Market(goal(1), (fine, coarse, contracts), (free,) * 3)
+    solution = solve(market)
+    assert [sum(p.shares(*solution.points)) for p in market.problems] == [0, 1, 0]
+    assert central_plan(market.opened, read_terms(market.goal)).lots == (0, 1, 0)
+    assert _planned(market.problems, solution) == [0, 0, 0]
 
 
 def test_without_that_rule_an_order_would_plan_nothing_for_ever() -> None:
@@ -413,9 +469,8 @@ def test_without_that_rule_an_order_would_plan_nothing_for_ever() -> None:
     fine = book("fine", [(6_000_100, 10**8)])
     coarse = book("coarse", [(600_000, 5)])
     free = {"fee_bps": "0", "basis_bps": "0"}
-    market = Market(goal(37), (fine, coarse), (free, free))
-    offered = replace(market, goal=goal(100)).problems[1]
-    mutant = [market.problems[0], replace(market.problems[1], ladder=offered.ladder)]
+    market = Market(goal(37, mode="executed"), (fine, coarse), (free, free))
+    mutant = replace(market, goal=goal(37)).problems
     planned = _planned(mutant, play(Search(), market.coupling, mutant).solution)
     assert sum(planned) == 0
     assert sum(_planned(market.problems, solve(market))) == 37
@@ -626,7 +681,7 @@ def test_a_book_of_another_instrument_is_refused() -> None:
     made = goal(900, instrument="eth")
     with pytest.raises(BadInput) as caught:
         Routing().problem(made, [member(0)], member(0), book("coarse", [(1, 1)]), {})
-    assert (caught.value.field, caught.value.value) == ("instrument", "eth")
+    assert (caught.value.field, caught.value.value) == ("domain.goal.instrument", "eth")
     for name in ("btc", "btc-coarse"):
         Routing().problem(
             goal(900, instrument=name), [member(0)], member(0), book("coarse", [(1, 1)]), {}

@@ -1,5 +1,6 @@
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,6 +80,44 @@ def test_other_parties_cannot_take_a_warm_start() -> None:
 def test_no_party_at_all_is_refused() -> None:
     with pytest.raises(BadInput, match="no party"):
         covenue.plan(ORDER, {})
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no coupling": ({"coupling": None}, "coupling", "None"),
+    "a party that is a number": ({"problems": {1: NORTH}}, "problems", "1"),
+    "a party without a name": ({"problems": {"": NORTH}}, "problems", "''"),
+    "problems as a list": ({"problems": [NORTH]}, "problems", "list"),
+    "no problems": ({"problems": None}, "problems", "NoneType"),
+    "a warm start that is a number": ({"warm": 3}, "warm", "3"),
+    "the configuration of a stranger": ({"configs": {"west": {}}}, "configs", "'west'"),
+    "configurations as a list": ({"configs": [{}]}, "configs", "list"),
+    "a configuration that is a number": ({"configs": {"north": 5}}, "configs['north']", "int"),
+    "a setting without a name": ({"configs": {"north": {3: "4"}}}, "configs['north']", "3"),
+    "a negative tolerance": ({"tol": -1e-6}, "tol", "-1e-06"),
+    "a tolerance that is no number": ({"tol": float("nan")}, "tol", "nan"),
+    "a tolerance in words": ({"tol": "little"}, "tol", "'little'"),
+    "no solver": ({"solver": None}, "solver", "None"),
+    "an option without a name": ({"solver_options": {3: 4}}, "solver_options", "3"),
+    "no mechanism": ({"privacy": ()}, "privacy", "()"),
+    "a mechanism that is a number": ({"privacy": [3]}, "privacy", "3"),
+    "no ledger": ({"ledger": None}, "ledger", "None"),
+    "a ledger of no name": ({"ledger": ""}, "ledger", "''"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_no_plan_can_be_made_from_is_refused_by_name(case: str) -> None:
+    changed, field, value = REFUSED[case]
+    with pytest.raises(BadInput) as refused:
+        covenue.plan(**{"coupling": ORDER, "problems": books(), **changed})
+    assert (refused.value.field, refused.value.value) == (field, value)
+    assert refused.value.advice
+
+
+def test_a_refusal_shows_no_data_of_a_party() -> None:
+    with pytest.raises(BadInput) as refused:
+        covenue.plan(ORDER, [("62000.5", "7")])  # type: ignore[arg-type]  # what is refused
+    assert "62000" not in str(refused.value)
 
 
 def test_an_unknown_solver_names_the_nearest() -> None:

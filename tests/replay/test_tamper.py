@@ -4,8 +4,11 @@ The oracle for flips anywhere in the file: they must fail, unless every stored c
 before. What then differs is unused: free space of a page, or header fields that hold no value.
 """
 
+import hashlib
 import random
+import shutil
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from tests.replay.forge import rows
-from tests.replay.tiny import NAMES, Done
+from tests.replay.tiny import NAMES, Done, check_of, run_tiny, scenario_text
 
 from covenue.cli.program import program
 from covenue.errors import BadInput
@@ -264,11 +267,21 @@ def test_a_truncated_file_is_damaged(copy: Done, share: float) -> None:
     ("name", "content"),
     {"an empty file": b"", "some text": b"no ledger" * 99, "zeros": bytes(8192)}.items(),
 )
-def test_what_is_no_ledger_is_damaged(tmp_path: Path, name: str, content: bytes) -> None:
+def test_what_never_was_a_ledger_is_bad_input(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name.replace(" ", "-")
     path.write_bytes(content)
-    verdict = damaged(path)
-    assert place(verdict) == "file header"
+    with pytest.raises(BadInput, match="no ledger"):
+        verify(path, REGISTRY)
+    for command in (["verify"], ["replay"], ["ledger", "show"]):
+        assert CliRunner().invoke(program, [*command, str(path)]).exit_code == 2
+
+
+def test_a_ledger_whose_first_bytes_are_damaged_is_still_damaged(copy: Done) -> None:
+    """Damage must not turn the failed check into bad input."""
+    content = copy.ledger.read_bytes()
+    copy.ledger.write_bytes(b"\0\0\0\0" + content[4:])
+    assert place(damaged(copy.ledger)) == "file header"
+    assert CliRunner().invoke(program, ["verify", str(copy.ledger)]).exit_code == 1
 
 
 def test_another_sqlite_database_is_no_ledger(tmp_path: Path) -> None:
@@ -284,15 +297,62 @@ def test_a_missing_ledger_is_bad_input(tmp_path: Path) -> None:
         verify(tmp_path, REGISTRY)
 
 
-def test_a_damaged_party_log_is_found_when_it_is_replayed(copy: Done) -> None:
+def test_a_damaged_party_log_beside_a_ledger_is_named(copy: Done) -> None:
     ledger = party_ledger(copy.out, "coinm")
     (_, body), *_ = cells(ledger, "segments", "leaves")
     assert isinstance(body, bytes)
     change(ledger, "UPDATE segments SET leaves = ? WHERE start = 0", bytes(len(body)))
-    verdict = replay(copy.ledger, None, REGISTRY)
-    assert (verdict.ok, verdict.status) == (False, "damaged")
-    assert place(verdict)
-    assert verify(copy.ledger, REGISTRY).ok, "the plan's own ledger is not concerned"
+    for check in (verify(copy.ledger, REGISTRY), replay(copy.ledger, None, REGISTRY)):
+        assert (check.ok, check.status, check.depth) == (False, "damaged", "transcript")
+        assert check_of(check, "followers") == "fail"
+        assert check_of(check, "integrity") == "pass", "the plan's own ledger is not concerned"
+        assert place(check) == "parties/coinm.ledger"
+
+
+SPOILT: dict[str, bytes] = {"an empty file": b"", "text": b"no ledger", "half of it": b""}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_party_log_that_cannot_be_read_fails_the_followers(copy: Done, how: str) -> None:
+    """And it is named, with the others that are whole."""
+    ledger = party_ledger(copy.out, "spot")
+    half = ledger.read_bytes()[: ledger.stat().st_size // 2]
+    ledger.write_bytes(half if how == "half of it" else SPOILT[how])
+    verdict = verify(copy.ledger, REGISTRY)
+    assert check_of(verdict, "followers") == "fail"
+    assert place(verdict) == "parties/spot.ledger"
+    assert CliRunner().invoke(program, ["verify", str(copy.ledger)]).exit_code == 1
+
+
+def test_a_party_log_of_another_run_is_no_witness(copy: Done, tmp_path: Path) -> None:
+    other = run_tiny(tmp_path / "other", scenario_text().replace('"tiny"', '"other"'))
+    shutil.copy(party_ledger(other.out, "spot"), party_ledger(copy.out, "spot"))
+    verdict = verify(copy.ledger, REGISTRY)
+    assert verdict.difference is not None
+    assert "spot (it follows another log)" in verdict.difference["what"]
+
+
+def test_mutant_that_passes_over_unreadable_party_logs_sees_no_cut(
+    copy: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is cut and its witnesses are spoilt: only the failed check says so."""
+    change(copy.ledger, "DELETE FROM segments WHERE start = (SELECT max(start) FROM segments)")
+    assert not verify(copy.ledger, REGISTRY).ok
+    for name in NAMES:
+        party_ledger(copy.out, name).write_bytes(b"")
+    assert not verify(copy.ledger, REGISTRY).ok
+    monkeypatch.setattr(sys.modules["covenue.replay.verify"], "_fault", lambda *_: None)
+    assert verify(copy.ledger, REGISTRY).ok
+
+
+def test_blobs_that_no_entry_names_are_stated(copy: Done) -> None:
+    """They are no damage: an interrupted append leaves one, and a party whose plan was void."""
+    body = b"foreign"
+    change(copy.ledger, "INSERT INTO blobs VALUES (?, ?)", hashlib.sha256(body).digest(), body)
+    verdict = verify(copy.ledger, REGISTRY)
+    assert verdict.ok
+    (detail,) = [detail for name, _, detail in verdict.checks if name == "integrity"]
+    assert detail.endswith("; 1 blobs that no entry names")
 
 
 def test_a_damaged_ledger_exits_with_one_and_prints_no_traceback(copy: Done) -> None:

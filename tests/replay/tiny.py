@@ -106,7 +106,6 @@ folder = "{name}"
 
 [party.venue_config]
 dialect = "{DIALECTS[slot].name}"
-lot = "0.00001"
 
 [party.config]
 basis_bps = "0"

@@ -3,7 +3,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.rounds.machine import profile, schedules
 
 
-@pytest.mark.parametrize(("stage", "examples"), [("open", 1300), ("voted", 250)])
+@pytest.mark.parametrize(("stage", "examples"), [("open", 2200), ("voted", 500)])
 def test_no_schedule_of_faults_breaks_a_law(stage: str, examples: int) -> None:
     machine = schedules(stage)
     run_state_machine_as_test(machine, settings=profile(examples))

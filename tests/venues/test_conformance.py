@@ -49,6 +49,12 @@ def contracts_read_as_coins(
     return Executed(tuple(fills), got.short)
 
 
+def lots_of_ones_own(
+    sides: Sides, leg: Leg, number: int, traded: Instrument, unit: Fraction
+) -> Executed:
+    return execution.execute(sides, leg, number, traded, LOT)
+
+
 SEEK = BookReplay._seek
 UNTIL = Capture.diffs_until
 
@@ -125,7 +131,13 @@ MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
         venue,
         "execute",
         contracts_read_as_coins,
-        "ven_014_units",
+        "ven_014_units_are_whole",
+    ),
+    "the unit of the actions is ignored": (
+        venue,
+        "execute",
+        lots_of_ones_own,
+        "ven_014_units_are_those",
     ),
     "most_units is ignored": (
         execution,
@@ -143,7 +155,7 @@ MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
         execution,
         "reachable",
         lambda sides, leg: sides.bids if leg.side == "buy" else sides.asks,
-        "ven_014_units",
+        "ven_014_units_are_whole",
     ),
     "a future row is visible": (
         Capture,
@@ -222,7 +234,7 @@ def test_a_leg_for_a_foreign_instrument_is_refused_whole(tmp_path: Path) -> None
         quantity_steps="1000",
         most_units="9",
     )
-    both = Actions(plan=good.plan, legs=(*good.legs, foreign))
+    both = Actions(plan=good.plan, unit=good.unit, legs=(*good.legs, foreign))
     (outcome,) = adapter.apply("a" * 64, both, 2**63, adapter.pin(1_700_000_000_300_000_000).as_of)
     assert (outcome.status, outcome.fills) == ("refused", ())
     assert outcome.reason is not None

@@ -52,8 +52,8 @@ def buy(dialect: Dialect, limit: int, steps: int, units: int = MUCH) -> Leg:
     )
 
 
-def actions(*legs: Leg) -> Actions:
-    return Actions(plan=order_id(0), legs=legs)
+def actions(*legs: Leg, unit: str = "0.00001") -> Actions:
+    return Actions(plan=order_id(0), unit=unit, legs=legs)
 
 
 def top(venue: RecordedVenue, time: int) -> list[list[int]]:
@@ -85,10 +85,19 @@ def test_a_cut_by_most_units_takes_no_steps_that_count_for_nothing(tmp_path: Pat
     assert done[0].reason == "most units reached"
 
 
-def test_the_lot_is_an_option(tmp_path: Path) -> None:
-    venue = opened(SPOT, tmp_path, market(((PRICE, 10**8),)), lot="0.1")
-    done = venue.apply(order_id(1), actions(buy(SPOT, PRICE, 10**8)), LATER, at(1))
-    assert units_of(done) == 10
+def test_units_are_counted_in_the_unit_of_the_actions(tmp_path: Path) -> None:
+    venue = opened(SPOT, tmp_path, market(((PRICE, 10**8),)))
+    leg = buy(SPOT, PRICE, 10**8, 7)
+    done = venue.apply(order_id(1), actions(leg, unit="0.1"), LATER, at(1))
+    assert (units_of(done), filled(done)) == (7, ((PRICE, 7 * 10**7),))
+
+
+@pytest.mark.parametrize("unit", ["0", "0.0", "-0.00001"])
+def test_a_unit_that_counts_nothing_is_refused(unit: str, tmp_path: Path) -> None:
+    venue = opened(SPOT, tmp_path, market(((PRICE, 10**8),)))
+    (done,) = venue.apply(order_id(1), actions(buy(SPOT, PRICE, 10**8), unit=unit), LATER, at(1))
+    assert (done.status, done.fills) == ("refused", ())
+    assert "counts nothing" in str(done.reason)
 
 
 def test_legs_of_one_order_do_not_fill_from_the_same_quantity(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The strict reader: a foreign line ends the reading, with line, field and value named."""
 
 import gzip
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,62 @@ def test_an_empty_or_plain_file_is_refused(content: bytes, tmp_path: Path) -> No
         RecordedVenue({"dialect": "binance-spot"}, tmp_path)
 
 
+@pytest.mark.parametrize("tail", [b"\0", b"\0" * 600, b"x", b"\x1f", b"\x1f\x8b", b"{}\n"])
+def test_bytes_behind_the_gzip_are_refused(tail: bytes, tmp_path: Path) -> None:
+    file = save(tmp_path, capture_lines(SPOT, session()))
+    RecordedVenue({"dialect": "binance-spot"}, tmp_path)
+    file.write_bytes(file.read_bytes() + tail)
+    for chunk_bytes in (1, 7, 1 << 20):
+        with pytest.raises(CaptureDamaged, match="truncated or no gzip"):
+            RecordedVenue({"dialect": "binance-spot"}, tmp_path, chunk_bytes=chunk_bytes)
+
+
+def test_a_capture_in_several_gzip_members_is_read_whole(tmp_path: Path) -> None:
+    lines = capture_lines(SPOT, session())
+    members = [gzip.compress(part) for part in (lines[0][:9], lines[0][9:], *lines[1:])]
+    for chunk_bytes in (1, 7, 1 << 20):
+        (tmp_path / "capture.gz").write_bytes(b"".join(members))
+        venue = RecordedVenue({"dialect": "binance-spot"}, tmp_path, chunk_bytes=chunk_bytes)
+        assert venue.facts()["lines"] == len(lines)
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    for dialect in (SPOT, USDM, COINM):
+        for number, whole in enumerate(capture_lines(dialect, session()), start=1):
+            stamp, _, text = whole.rstrip().partition(b" ")
+            held = json.loads(text)
+            inner = held.get("data", held)
+            for key in inner:
+                twin = json.dumps({key: inner[key]})[1:-1]
+                end = "}}" if "data" in held else "}"
+                body = text.decode().removesuffix(end) + f",{twin}{end}"
+                lines = capture_lines(dialect, session())
+                lines[number - 1] = stamp + b" " + body.encode() + b"\n"
+                assert refused(dialect, tmp_path, lines).field == f"line {number}: keys"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"stream":"btcusdt@trade","stream":"btcusdt@trade","data":{}}',
+        b'{"stream":"btcusdt@depth","stream":"btcusdt@trade","data":{}}',
+        b'{"stream":"btcusdt@trade","data":{"u":1,"u":1}}',
+    ],
+)
+def test_a_key_that_is_there_twice_in_a_skipped_line_is_refused(
+    text: bytes, tmp_path: Path
+) -> None:
+    lines = [*capture_lines(SPOT, session()), b"%d %s\n" % (at(3), text)]
+    assert refused(SPOT, tmp_path, lines).field == "line 4: keys"
+
+
+def test_a_capture_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "capture.gz").mkdir()
+    with pytest.raises(CaptureDamaged, match="is a folder") as caught:
+        RecordedVenue({"dialect": "binance-spot"}, tmp_path)
+    assert caught.value.file == str(tmp_path / "capture.gz")
+
+
 def test_a_missing_capture_is_named(tmp_path: Path) -> None:
     with pytest.raises(CaptureDamaged, match="not there") as caught:
         RecordedVenue({"dialect": "binance-spot"}, tmp_path)
@@ -293,7 +350,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown key": ({"dialect": "binance-spot", "tik": "1"}, "tik"),
     "a tick that is a number": ({"dialect": "binance-spot", "tick": 1}, "tick"),
     "a tick of zero": ({"dialect": "binance-spot", "tick": "0.0"}, "tick"),
-    "a negative lot": ({"dialect": "binance-spot", "lot": "-1"}, "lot"),
+    "a lot of its own": ({"dialect": "binance-spot", "lot": "0.00001"}, "lot"),
     "a step with an exponent": ({"dialect": "binance-spot", "step": "1e-3"}, "step"),
     "a capture elsewhere": ({"dialect": "binance-spot", "capture": "../a.gz"}, "capture"),
     "an endless watchdog": ({"dialect": "binance-spot", "stale_ms": 0}, "stale_ms"),
@@ -304,12 +361,24 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [("dialect", (1,), "[1]"), ("tick", (True, "1"), '[true, "1"]'), ("lots", False, "false")],
+)
+def test_a_wrong_value_is_shown_as_toml_writes_it(
+    key: str, value: Any, text: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        RecordedVenue({"dialect": "binance-spot", key: value}, tmp_path)
+    assert (caught.value.field, caught.value.value) == (f"venue_config.{key}", text)
+
+
 @pytest.mark.parametrize("sentence", sorted(OPTIONS))
 def test_a_wrong_option_is_named(sentence: str, tmp_path: Path) -> None:
     config, field = OPTIONS[sentence]
     with pytest.raises(BadInput) as caught:
         RecordedVenue(config, tmp_path)
-    assert caught.value.field == field
+    assert caught.value.field == f"venue_config.{field}"
 
 
 def test_the_tick_is_an_option(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """The scripted venue does as it is told, and counts what was really executed."""
 
-from fractions import Fraction
-
 import pytest
 
 from covenue.errors import StateStale
@@ -18,7 +16,7 @@ def buying(steps: int, limit: int = 200, units: int = 10**9) -> Actions:
         quantity_steps=str(steps),
         most_units=str(units),
     )
-    return Actions(plan=order_id(0), legs=(leg,))
+    return Actions(plan=order_id(0), unit="1", legs=(leg,))
 
 
 def test_it_is_a_venue_adapter() -> None:
@@ -91,7 +89,7 @@ def test_a_late_order_executes_only_where_the_deadline_is_not_obeyed() -> None:
 
 
 def test_its_state_may_change_with_time_or_be_stale() -> None:
-    venue = ScriptedVenue(lambda now: ladder([], [(100 + now, 1)]), lot=Fraction(1))
+    venue = ScriptedVenue(lambda now: ladder([], [(100 + now, 1)]))
     assert venue.pin(1).digest != venue.pin(2).digest
     venue.stale = True
     with pytest.raises(StateStale):

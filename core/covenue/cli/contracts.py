@@ -8,7 +8,7 @@ import click
 
 from covenue.cli.failures import FAILED
 from covenue.cli.printing import json_option, print_json, print_table
-from covenue.cli.scenario_arguments import existing_file
+from covenue.cli.scenario_arguments import PATH, existing_file
 from covenue.errors import BadInput
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
@@ -36,10 +36,10 @@ def list_contracts(as_json: bool) -> None:
 @click.argument("kind")
 @json_option
 def show_contract(kind: str, as_json: bool) -> None:
-    """Print a contract's JSON Schema (2020-12)."""
+    """Print a contract's JSON Schema (2020-12). KIND without a version is version 1."""
     from covenue_contracts.catalogue import schema, schema_digest
 
-    _check_kind(kind)
+    kind = _known_kind(kind)
     if as_json:
         print_json({"kind": kind, "digest": schema_digest(kind), "schema": schema(kind)})
     else:
@@ -48,17 +48,17 @@ def show_contract(kind: str, as_json: bool) -> None:
 
 @command.command("validate")
 @click.argument("kind")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @json_option
 @click.pass_context
 def validate_document(ctx: click.Context, kind: str, file: Path, as_json: bool) -> None:
-    """Hold a JSON file against a contract.
+    """Hold a JSON file against a contract. KIND without a version is version 1.
 
     Exit 0: valid. Exit 1: the first place that breaks a rule. Exit 2: no JSON, or no such contract.
     """
     from covenue.registry.validation import validate
 
-    _check_kind(kind)
+    kind = _known_kind(kind)
     document = _read(existing_file(file, "JSON file"))
     fault: dict[str, Any] | None = None
     try:
@@ -74,14 +74,17 @@ def validate_document(ctx: click.Context, kind: str, file: Path, as_json: bool) 
         ctx.exit(FAILED)
 
 
-def _check_kind(kind: str) -> None:
+def _known_kind(kind: str) -> str:
+    """The contract's name with its version. Raises BadInput, naming the nearest."""
     from covenue.registry.names import nearest
     from covenue_contracts.catalogue import kinds
 
-    if kind not in kinds():
-        close = nearest(kind, kinds())
+    versioned = kind if "/" in kind else f"{kind}/v1"
+    if versioned not in kinds():
+        close = nearest(versioned, kinds())
         advice = f"did you mean {close!r}?" if close else "see `covenue contracts list`"
         raise BadInput(f"there is no contract {kind!r}", advice, field="KIND", value=kind)
+    return versioned
 
 
 def _read(path: Path) -> Any:

@@ -2,7 +2,11 @@
 
 import errno
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -10,7 +14,29 @@ import click
 from covenue.cli.printing import plain, print_json
 from covenue.errors import BadInput, CovenueError
 
-OK, FAILED, BAD_INPUT, DEFECT, INTERRUPTED = 0, 1, 2, 70, 130
+OK, FAILED, BAD_INPUT, DEFECT, INTERRUPTED, TERMINATED = 0, 1, 2, 70, 130, 143
+
+
+class Terminated(BaseException):
+    """SIGTERM, as an interruption: everything that is open is closed on the way out."""
+
+
+@contextmanager
+def termination_raised() -> Iterator[None]:
+    """Raise SIGTERM as Terminated, once: a second one does not disturb what is being closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def as_covenue_error(error: BaseException) -> CovenueError | None:
@@ -41,12 +67,19 @@ def _of_click(error: click.ClickException) -> BadInput:
 
 
 def exit_code_of(error: BaseException) -> int:
-    """2 for bad input, 130 for an interruption, 70 for a defect of this program."""
+    """2 for bad input, 130 for an interruption, 143 for SIGTERM, 70 for a defect of ours."""
+    if isinstance(error, Terminated):
+        return TERMINATED
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return INTERRUPTED
     if _is_closed_pipe(error):
         return FAILED
     return BAD_INPUT if as_covenue_error(error) else DEFECT
+
+
+def _asks_for_help(error: BaseException) -> bool:
+    """A group without a subcommand: newer versions of click raise its help as an error."""
+    return type(error).__name__ == "NoArgsIsHelpError"
 
 
 def _is_closed_pipe(error: BaseException) -> bool:
@@ -59,6 +92,10 @@ def report(error: BaseException, *, as_json: bool) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has left
     elif isinstance(error, KeyboardInterrupt | click.Abort):
         _print({"error": "Interrupted", "what": "interrupted", "advice": RESUME}, as_json)
+    elif isinstance(error, Terminated):
+        _print({"error": "Terminated", "what": "ended by SIGTERM", "advice": RESUME}, as_json)
+    elif _asks_for_help(error):
+        click.echo(str(error.args[0]) if error.args else str(error), err=True)
     elif (known := as_covenue_error(error)) is not None:
         _print_known(known, as_json)
     else:

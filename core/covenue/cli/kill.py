@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from covenue.cli.printing import figures, json_option, print_json, print_table
-from covenue.cli.scenario_arguments import existing_ledger
+from covenue.cli.scenario_arguments import PATH, existing_ledger
 from covenue.errors import BadInput
 
 REASON_MAX = 4096
@@ -16,7 +16,7 @@ REASON_MAX = 4096
 @click.argument("plan")
 @click.option(
     "--ledger",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="LEDGER",
     help="The coordinator's ledger (default: the only one in a folder here).",
 )

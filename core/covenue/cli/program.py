@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from covenue.cli.failures import exit_code_of, report
+from covenue.cli.failures import Terminated, exit_code_of, report, termination_raised
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "contracts": ("covenue.cli.contracts", "List, show and validate message contracts."),
@@ -61,11 +61,15 @@ class Program(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run, then exit: 0 ok, 1 the check failed, 2 bad input. A defect is 70."""
-        given = list(sys.argv[1:] if args is None else args)
+        """Run, then exit: 0 ok, 1 the check failed, 2 bad input. A defect is 70.
+
+        Without any argument it is asked for help.
+        """
+        given = list(sys.argv[1:] if args is None else args) or ["--help"]
         try:
-            code = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
-        except (Exception, KeyboardInterrupt) as error:
+            with termination_raised():
+                code = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
+        except (Exception, KeyboardInterrupt, Terminated) as error:
             if not standalone_mode:
                 raise
             report(error, as_json="--json" in given)

@@ -9,6 +9,7 @@ from covenue.cli.failures import FAILED
 from covenue.cli.printing import figures, json_option, print_json, print_table, watching
 from covenue.cli.scenario_arguments import (
     ANY_OPTION,
+    PATH,
     existing_ledger,
     one_positional,
     out_option,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
 @click.option(
     "--resume",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="LEDGER",
     help="Continue an interrupted run from its ledger.",
 )

@@ -1,7 +1,9 @@
 """A scenario's own options on the command line: `--fees retail --quantity=25`."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,6 +11,24 @@ from covenue.errors import BadInput, OutputExists
 
 ANY_OPTION = {"ignore_unknown_options": True}
 """Context settings of commands that hand unknown options to the scenario."""
+
+
+class _GivenPath(click.Path):
+    """A path that is not empty: an empty one would silently be the folder that one is in."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """The path. Raises BadInput for an empty text, which an unset variable leaves."""
+        if value == "":
+            name = "" if param is None else param.opts[-1]
+            name = name if name.startswith("-") else name.upper()
+            raise BadInput(f"{name} is empty", "name a file or folder; . is this one", field=name)
+        return super().convert(value, param, ctx)
+
+
+PATH = _GivenPath(path_type=Path)
+"""The type of every path on the command line."""
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -84,6 +104,4 @@ pace_option = click.option(
     metavar="X",
     help="X times recorded speed; 0 (default) is as fast as it goes.",
 )
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder for all that is written."
-)
+out_option = click.option("--out", type=PATH, metavar="DIR", help="Folder for all that is written.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from covenue.cli.failures import FAILED
-from covenue.cli.printing import figures, print_json, print_table
+from covenue.cli.printing import figures, plain, print_json, print_table
 from covenue.errors import LedgerDamaged, ReplayDiffers
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def conclude(
             "status": "damaged" if isinstance(error, LedgerDamaged) else "differs",
             "ledger": str(ledger),
             "depth": "",
+            "reached": "",
+            "missing": [],
             "checks": [],
             "difference": error.diagnostics(),
         }
@@ -46,6 +48,8 @@ def _document(ledger: Path, verdict: "Verdict") -> dict[str, Any]:
         "status": verdict.status,
         "ledger": str(ledger),
         "depth": verdict.depth,
+        "reached": verdict.reached,
+        "missing": list(verdict.missing),
         "checks": [
             {"name": name, "verdict": result, "detail": detail}
             for name, result, detail in verdict.checks
@@ -56,8 +60,10 @@ def _document(ledger: Path, verdict: "Verdict") -> dict[str, Any]:
 
 def _print(document: dict[str, Any]) -> None:
     rows = [(c["name"], c["verdict"], c["detail"]) for c in document["checks"]]
-    depth = f" ({document['depth']})" if document["depth"] else ""
+    depth = f" ({document['reached']})" if document["reached"] else ""
     title = f"{document['status']}{depth}: {document['ledger']}"
     print_table(title, ("check", "verdict", "detail"), rows)
     if document["difference"]:
         print_table("first difference", ("field", "value"), list(figures(document["difference"])))
+    if document["status"] == "partial":
+        click.echo(plain(f"NOT REPLAYED: {'; '.join(document['missing'])}"))

@@ -126,7 +126,12 @@ class Domain(Protocol):
     """What is planned."""
 
     def goal(self, config: PartyConfig, file: str = "") -> Goal:
-        """The goal of an order from a scenario's table. Raises BadInput, naming the field."""
+        """The goal of an order from a scenario's table.
+
+        The kernel adds the key `mode` to the table: "standing" for proposals only (also where it
+        is not given), "executed" for an order that is acted on. Raises BadInput with the field
+        `domain.goal.<key>`.
+        """
         ...
 
     def coupling(self, goal: Goal, members: Sequence[Member]) -> Coupling:

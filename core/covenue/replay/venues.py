@@ -13,8 +13,9 @@ from covenue.ledger.entries import Entry, encode_entry
 from covenue.ledger.integrity import check_integrity
 from covenue.ledger.tree import Frontier, leaf_hash
 from covenue.registry.load import Registry
-from covenue.replay.verdict import Check, Verdict, failed
-from covenue.replay.verify import TRANSCRIPT, open_ledger, verify
+from covenue.replay.orders import check_orders
+from covenue.replay.verdict import NOT_HERE, VENUES, Check, Verdict, failed
+from covenue.replay.verify import TRANSCRIPT, advised, open_ledger, verify
 from covenue.rounds import participant
 from covenue.rounds.delta_sync import Followed
 from covenue.rounds.fold import (
@@ -46,7 +47,7 @@ from covenue_contracts.ledger import ActionPlanned, OutcomeSeen, SnapshotPinned,
 from covenue_contracts.local import Outcome
 from covenue_contracts.plan import Order
 
-ADVICE = "compare the party's data and configuration with what it ran with"
+ADVICE = "compare the parties' data and configuration with what they ran with"
 
 
 @dataclass
@@ -149,39 +150,67 @@ def replay(ledger: Path, data: Path | None, registry: Registry) -> Verdict:
     """Replay a plan's ledger as deep as the data given allows.
 
     data: a folder with one folder a party (and, where it moved, scenario.toml); without it, the
-    folders that the run itself named beside its ledger. Raises BadInput when there is no ledger.
+    folders that the run itself named beside its ledger. `identical` is said of all of it only;
+    what could not be run leaves `partial`. Raises BadInput when there is no ledger, and when
+    `data` holds none of the parties.
     """
     first = verify(ledger, registry)
-    if first.depth != TRANSCRIPT or not first.ok:
-        return first  # damaged, different, or a node's log: it is replayed beside its plan's
+    if not first.ok:
+        return first
+    if first.depth != TRANSCRIPT:
+        return _node_alone(first, ledger, data)
     checks = list(first.checks)
     try:
         source = _source(ledger, data)
+        with open_ledger(ledger, registry) as backend:
+            checks.append(check_orders(AuditLog.open(backend), source, registry))
+    except ReplayDiffers as error:
+        checks.append(("scenario", "fail", error.what))
+        return failed("differs", TRANSCRIPT, tuple(checks), error)
     except CovenueError as error:
         if data is not None:
             raise
-        checks.append(("venues", "not available", error.what))
-        return Verdict(True, "identical", first.depth, tuple(checks))
+        checks.append((VENUES, NOT_HERE, error.what))
+        return Verdict(True, "partial", TRANSCRIPT, tuple(checks))
+    return _replay_parties(ledger, registry, source, checks)
+
+
+def _node_alone(first: Verdict, ledger: Path, data: Path | None) -> Verdict:
+    """A node's own log: its budgets are counted; its answers are replayed beside its plan's."""
+    if data is not None:
+        raise BadInput(
+            "a node's own ledger is replayed beside its plan's",
+            "give the plan's ledger, with this one in parties/ beside it",
+            file=str(ledger),
+            field="LEDGER",
+        )
+    return replace(first, status="partial")
+
+
+def _replay_parties(
+    ledger: Path, registry: Registry, source: ScenarioFile, checks: list[Check]
+) -> Verdict:
+    """Depths two and three: every party that is here; then, if none is missing, all of it."""
+    uploads: dict[str, dict[str, bytes]] = {}
     try:
-        uploads: dict[str, dict[str, bytes]] = {}
         for party in source.parties:
             name = f"venue {party.name}"
             done = _replay_party(ledger, registry, source, party)
-            if done is None:
-                checks.append((name, "not available", "its ledger or data is not here"))
+            if isinstance(done, str):
+                checks.append((name, NOT_HERE, done))
                 continue
             uploads[done.fold.own.did] = done.uploads
             counts = f"{done.snapshots} states, {len(done.applied)} outcomes"
             checks.append((name, "pass", f"{counts}, all answers and charges"))
         if len(uploads) < len(source.parties):
-            depth = "venues" if uploads else first.depth
-            return Verdict(True, "identical", depth, tuple(checks))
+            depth = VENUES if uploads else TRANSCRIPT
+            return Verdict(True, "partial", depth, tuple(checks))
         with open_ledger(ledger, registry) as backend:
             checks.append(_rebuild(AuditLog.open(backend), registry, uploads))
     except ReplayDiffers as error:
-        return failed("differs", "venues", tuple(checks), error)
+        return failed("differs", VENUES, tuple(checks), advised(error, ADVICE))
     except LedgerDamaged as error:
-        return failed("damaged", "venues", tuple(checks), error)
+        return failed("damaged", VENUES, tuple(checks), error)
     return Verdict(True, "identical", "full", tuple(checks))
 
 
@@ -200,14 +229,23 @@ def _source(ledger: Path, data: Path | None) -> ScenarioFile:
     if path is None or not path.is_file():
         raise BadInput("the run's scenario is not here", "give --data with its scenario.toml",
                        file=str(sidecar))  # fmt: skip
-    return read_scenario(path, chosen, data=data)
+    scenario = read_scenario(path, chosen, data=data)
+    if data is not None and not any(party.folder.is_dir() for party in scenario.parties):
+        raise BadInput(
+            "the folder holds none of the parties' folders",
+            f"give the folder that holds {', '.join(party.name for party in scenario.parties)}",
+            file=str(data),
+            field="--data",
+        )
+    return scenario
 
 
 def _notes(sidecar: Path) -> tuple[Path, dict[str, str]]:
     try:
         notes: dict[str, Any] = json.loads(sidecar.read_text())
-        return Path(notes["scenario"]), dict(notes["options"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        options = {str(name): str(value) for name, value in notes["options"].items()}
+        return Path(notes["scenario"]), options
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(
             "the run's own notes are unreadable",
             "put run.json back, or give --data with its scenario.toml and no run.json",
@@ -217,26 +255,40 @@ def _notes(sidecar: Path) -> tuple[Path, dict[str, str]]:
 
 def _replay_party(
     ledger: Path, registry: Registry, source: ScenarioFile, party: PartyEntry
-) -> _VenueReplay | None:
+) -> _VenueReplay | str:
+    """One party's log run again, or what is missing for that."""
     out = ledger.resolve().parent
     path, identity = party_ledger(out, party.name), _identity(source, party, out)
-    if not path.is_file() or not party.folder.is_dir() or identity is None:
-        return None
+    if not path.is_file():
+        return "its own ledger is not here"
+    if not party.folder.is_dir():
+        return "its data is not here"
+    if identity is None:
+        return "its key is not here"
     with open_ledger(ledger, registry) as plan:
         coordinator = AuditLog.open(plan)
         order = next((e.body for e in coordinator.entries() if isinstance(e.body, Order)), None)
         if order is None:
-            return None
+            return "no order was begun"
         followed = follower(coordinator.origin, coordinator.did)
         with open_ledger(path, registry) as backend:
             check_integrity(backend, identity.key.did)
             run = _venue_replay(AuditLog.open(backend), registry, party, identity, order, followed)
             try:
                 run.run()
+            except ReplayDiffers as error:
+                raise advised(error, _advice(party)) from error
             finally:
                 run.venue.close()
         _check_followed(coordinator, run.followed)
     return run
+
+
+def _advice(party: PartyEntry) -> str:
+    return (
+        f"compare the data and configuration of party '{party.name}' with what it ran with: its "
+        "folder, and its table in the scenario"
+    )
 
 
 def _check_followed(coordinator: AuditLog, followed: Followed) -> None:

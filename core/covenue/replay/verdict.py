@@ -8,7 +8,11 @@ from covenue.errors import CovenueError
 Check = tuple[str, str, str]
 """Name, verdict (pass, fail, not available) and detail."""
 
-Status = Literal["ok", "identical", "differs", "damaged"]
+Status = Literal["ok", "identical", "partial", "differs", "damaged"]
+"""Of a replay: `identical` when all of it came out again, `partial` when only some could run."""
+
+VENUES = "venues"
+NOT_HERE = "not available"
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,18 @@ class Verdict:
     depth: str
     checks: tuple[Check, ...]
     difference: dict[str, Any] | None = None
+
+    @property
+    def reached(self) -> str:
+        """The depth; where only some parties were replayed, with their names."""
+        passed = [name for name, result, _ in self.checks if result == "pass"]
+        parties = [name.removeprefix("venue ") for name in passed if name.startswith("venue ")]
+        return f"{VENUES}: {', '.join(parties)}" if self.depth == VENUES and parties else self.depth
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What was not available, each with the reason."""
+        return tuple(f"{name} ({why})" for name, result, why in self.checks if result == NOT_HERE)
 
 
 def failed(status: Status, depth: str, checks: tuple[Check, ...], error: CovenueError) -> Verdict:

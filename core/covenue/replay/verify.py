@@ -5,22 +5,22 @@ machine runs again from its inputs: signatures, totals, the solver's transcript,
 """
 
 import base64
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from covenue.errors import BadInput, CovenueError, LedgerDamaged, LedgerUnavailable, ReplayDiffers
 from covenue.hooks.ledgers import LedgerBackend
 from covenue.ledger.audit_log import AuditLog
-from covenue.ledger.checkpoint import Checkpoint, open_checkpoint
-from covenue.ledger.integrity import check_integrity
+from covenue.ledger.checkpoint import open_checkpoint
+from covenue.ledger.integrity import IntegrityReport, check_integrity
 from covenue.privacy.accountant import Account
 from covenue.registry.load import Registry
-from covenue.replay.verdict import Check, Verdict, failed
+from covenue.replay.verdict import NOT_HERE, Check, Verdict, failed
 from covenue.rounds.fold import (
+    ADVICE,
     COORDINATOR_INPUTS,
     CoordinatorFold,
     Group,
@@ -29,6 +29,7 @@ from covenue.rounds.fold import (
     groups,
 )
 from covenue.rounds.messages import open_message
+from covenue.rounds.output import PARTIES
 from covenue.rounds.parts import parts_of
 from covenue.rounds.run import refold_coordinator
 from covenue_contracts.contract import Contract
@@ -37,14 +38,33 @@ from covenue_contracts.plan import Order
 from covenue_contracts.privacy import BudgetCharged, BudgetOpened, BudgetRefunded, Charge
 
 TRANSCRIPT = "transcript"
+NOT_BY_THESE_ROUNDS = (
+    "the plugins are those that the order names: this ledger was not written by their rounds; "
+    "keep it, its signatures prove who wrote it"
+)
+MAGIC = b"SQLite format 3\0"
+"""How a SQLite file begins; a file that does not even resemble it never was a ledger."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A party's log beside a ledger: the newest head of that ledger that the party holds.
+
+    fault: why the party's log cannot be read.
+    """
+
+    name: str
+    path: Path
+    head: bytes | None = None
+    fault: CovenueError | None = None
 
 
 @contextmanager
 def open_ledger(path: Path, registry: Registry) -> Iterator[LedgerBackend]:
     """A ledger file, opened for reading by whichever installed backend knows it.
 
-    Raises BadInput when there is no such file or no backend for it, LedgerDamaged when it is no
-    ledger any more, LedgerUnavailable when it cannot be read now.
+    Raises BadInput when there is no such file, it never was a ledger, or no backend knows it;
+    LedgerDamaged when it is no ledger any more, LedgerUnavailable when it cannot be read now.
     """
     if not path.is_file():
         raise BadInput("there is no ledger", "give the path of a ledger file", file=str(path))
@@ -65,8 +85,9 @@ def open_ledger(path: Path, registry: Registry) -> Iterator[LedgerBackend]:
 
 
 def _unreadable(path: Path, reasons: list[CovenueError]) -> CovenueError:
-    known = (LedgerDamaged, LedgerUnavailable)
-    said = next((error for error in reasons if isinstance(error, known)), None)
+    said = next((e for e in reasons if isinstance(e, LedgerDamaged | LedgerUnavailable)), None)
+    if isinstance(said, LedgerDamaged) and not _resembles_a_ledger(path):
+        return BadInput("the file is no ledger", "give the path of a ledger file", file=str(path))
     if said is not None:
         return said
     return BadInput(
@@ -76,15 +97,28 @@ def _unreadable(path: Path, reasons: list[CovenueError]) -> CovenueError:
     )
 
 
+def _resembles_a_ledger(path: Path) -> bool:
+    """Whether a file begins nearly as SQLite's do; damage to a few bytes does not hide one."""
+    with path.open("rb") as file:
+        start = file.read(len(MAGIC))
+    same = sum(here == there for here, there in zip(start, MAGIC, strict=False))
+    return 2 * same >= len(MAGIC)
+
+
 def verify(ledger: Path, registry: Registry) -> Verdict:
     """Verify one ledger without private data. Raises BadInput when there is none."""
+    beside = logs_beside(ledger, registry)  # first: a run under way only grows the log
     try:
-        heads = heads_beside(ledger, registry)  # first: a run under way only grows the log
         with open_ledger(ledger, registry) as backend:
             verdict = verify_backend(backend, registry)
             if not verdict.ok or verdict.depth != TRANSCRIPT:
                 return verdict
-            seen = followers(AuditLog.open(backend), heads)
+            log = AuditLog.open(backend)
+            try:
+                seen = followers(log, beside, registry)
+            except LedgerDamaged as error:
+                checks = (*verdict.checks, ("followers", "fail", error.what))
+                return failed("damaged", TRANSCRIPT, checks, error)
             return replace(verdict, checks=(*verdict.checks, seen))
     except LedgerDamaged as error:
         return failed("damaged", "integrity", (("integrity", "fail", error.what),), error)
@@ -95,11 +129,11 @@ def verify_backend(backend: LedgerBackend, registry: Registry) -> Verdict:
     checks: list[Check] = []
     try:
         report = check_integrity(backend)
-        checks.append(("integrity", "pass", f"{report.size} entries, root {report.root}"))
+        checks.append(("integrity", "pass", _counted(report)))
         log = AuditLog.open(backend)
         if log.genesis.config.get("role") != "coordinator":
             checks.append(budgets(log))
-            checks.append((TRANSCRIPT, "not available", "a node's log: replay it with its data"))
+            checks.append((TRANSCRIPT, NOT_HERE, "a node's log: replay its plan's ledger"))
             return Verdict(True, "ok", "budgets", tuple(checks))
         checks.extend(transcript(log, registry))
     except ReplayDiffers as error:
@@ -111,40 +145,90 @@ def verify_backend(backend: LedgerBackend, registry: Registry) -> Verdict:
     return Verdict(True, "ok", TRANSCRIPT, tuple(checks))
 
 
-def heads_beside(ledger: Path, registry: Registry) -> tuple[bytes, ...]:
-    """The newest checkpoint of this log in each party's log beside it; none where it is damaged."""
-    found = []
-    for path in sorted((ledger.resolve().parent / "parties").glob("*.ledger")):
-        with contextlib.suppress(CovenueError), open_ledger(path, registry) as backend:
+def _counted(report: IntegrityReport) -> str:
+    """What was recomputed. Blobs that no entry names are stated; they are no damage.
+
+    A party keeps the actions of a commitment before it knows whether the plan goes, and an
+    interrupted append leaves the blob that it was about to name. Nothing is derived from either.
+    """
+    unnamed = report.blobs - report.blobs_named
+    extra = f"; {unnamed} blobs that no entry names" if unnamed else ""
+    return f"{report.size} entries, {report.blobs_named} blobs, root {report.root}{extra}"
+
+
+def logs_beside(ledger: Path, registry: Registry) -> tuple[Beside, ...]:
+    """Every party's log that lies beside a ledger, with the head that it followed last."""
+    folder = ledger.resolve().parent / PARTIES
+    return tuple(_beside(path, registry) for path in sorted(folder.glob("*.ledger")))
+
+
+def _beside(path: Path, registry: Registry) -> Beside:
+    try:
+        with open_ledger(path, registry) as backend:
             party = AuditLog.open(backend)
             entries = (party.entry(index).body for index in range(party.size - 1, 0, -1))
             tail = next((body for body in entries if isinstance(body, Tail)), None)
-            found += [] if tail is None else [base64.b64decode(tail.checkpoint)]
-    return tuple(found)
+    except CovenueError as error:
+        return Beside(path.stem, path, fault=error)
+    return Beside(path.stem, path, None if tail is None else base64.b64decode(tail.checkpoint))
 
 
-def followers(log: AuditLog, heads: tuple[bytes, ...]) -> Check:
-    """Compare the log with heads of it that others hold.
+def followers(log: AuditLog, beside: Sequence[Beside], registry: Registry) -> Check:
+    """Compare the log with heads of it that the parties beside it hold.
 
     A log that was cut at its end still verifies by itself; a head that it signed for more
-    entries, or for others, proves the cut. Raises LedgerDamaged.
+    entries, or for others, proves the cut. A party's log that does not verify could hide one.
+    Raises LedgerDamaged.
     """
-    known: list[Checkpoint] = []
-    for data in heads:
-        with contextlib.suppress(LedgerDamaged):  # of another log, or not signed: it proves nothing
-            known.append(open_checkpoint(data, log.origin, log.did))
-    for head in known:
+    faults = {party.name: _fault(party, log, registry) for party in beside}
+    away = {name: why.what for name, why in faults.items() if isinstance(why, LedgerUnavailable)}
+    broken = {name: why.what for name, why in faults.items() if why and name not in away}
+    if broken:
+        raise LedgerDamaged(
+            f"party logs beside the ledger do not verify: {_listed(broken)}",
+            "restore them from copies that verify",
+            ", ".join(f"{PARTIES}/{name}.ledger" for name in broken),
+        )
+    held = len(beside) - len(away)
+    if away:
+        return ("followers", NOT_HERE, f"{_listed(away)}; {held} others hold heads that it extends")
+    if not beside:
+        return ("followers", NOT_HERE, "no party's log lies beside it")
+    return ("followers", "pass", f"{held} party logs verify and hold heads that this log extends")
+
+
+def _listed(reasons: dict[str, str]) -> str:
+    return "; ".join(f"{name} ({why})" for name, why in reasons.items())
+
+
+def _fault(party: Beside, log: AuditLog, registry: Registry) -> CovenueError | None:
+    """Why a party's log is no witness. Raises LedgerDamaged where it proves a cut or a fork."""
+    if party.fault is not None:
+        return party.fault
+    if party.head is not None:
+        try:
+            head = open_checkpoint(party.head, log.origin, log.did)
+        except LedgerDamaged as error:
+            return replace(error, what="it follows another log")
         is_cut = head.size > log.size
         if is_cut or log.root(head.size) != head.root:
             raise LedgerDamaged(
-                f"{'ROLLBACK' if is_cut else 'FORK'}: a party holds a head that this log signed "
-                f"for {head.size} entries; there are {log.size}",
+                f"{'ROLLBACK' if is_cut else 'FORK'}: party {party.name} holds a head that this "
+                f"log signed for {head.size} entries; there are {log.size}",
                 "keep both logs: the signed checkpoint proves it",
                 f"checkpoint of size {head.size}",
             )
-    if not known:
-        return ("followers", "not available", "no party's log lies beside it")
-    return ("followers", "pass", f"{len(known)} parties hold heads that this log extends")
+    try:
+        with open_ledger(party.path, registry) as backend:
+            check_integrity(backend)
+    except CovenueError as error:
+        return error
+    return None
+
+
+def advised(error: ReplayDiffers, advice: str) -> ReplayDiffers:
+    """The same difference with advice that fits where it was found; the fold cannot know that."""
+    return replace(error, advice=advice) if error.advice == ADVICE else error
 
 
 def transcript(log: AuditLog, registry: Registry) -> tuple[Check, ...]:
@@ -152,9 +236,12 @@ def transcript(log: AuditLog, registry: Registry) -> tuple[Check, ...]:
     check_plugins(log, registry)
     fold = CoordinatorFold(parts_of(registry))
     steps = 0
-    for group in groups(log.entries(), COORDINATOR_INPUTS):
-        check(group, _step(fold, group, log))
-        steps += 1
+    try:
+        for group in groups(log.entries(), COORDINATOR_INPUTS):
+            check(group, _step(fold, group, log))
+            steps += 1
+    except ReplayDiffers as error:
+        raise advised(error, NOT_BY_THESE_ROUNDS) from error
     return (
         ("plugins", "pass", "those that the orders name, by digest"),
         (TRANSCRIPT, "pass", f"{steps} steps recomputed: signatures, totals, solver, decisions"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ def write_report(
 ) -> Path:
     """Write `report.json`, `report.html` and `tables/*.csv`; returns the path of the page.
 
+    They show every party's figures side by side: only their owner may read them.
     Raises OutputExists, before anything is written, when one of the files is there; BadInput or
     LayoutMismatch when a section cannot be shown as it says.
     """
@@ -38,8 +40,9 @@ def write_report(
             )
     for name, body in files.items():
         path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as out:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as out:
             out.write(body)
     return folder / "report.html"
 

@@ -348,7 +348,7 @@ def _begin_rounds(turn: _Turn) -> None:
     )
     mechanism = turn.parts.mechanism
     if not large_enough(order.policy, mechanism.stage.least_cohort, accepted):
-        _void(turn, f"cohort of {len(accepted)} is too small")
+        _void(turn, f"cohort of {len(accepted)} is too small{_reasons(plan)}")
         return
     now = Attendance(accepted, tuple(d for d in accepted if plan.joins[d][0].changed))
     turn.set_plan(attendance=now)
@@ -369,6 +369,12 @@ def _begin_rounds(turn: _Turn) -> None:
         return
     turn.set_plan(solver=solver)
     _ask_solver(turn)
+
+
+def _reasons(plan: Plan) -> str:
+    """Why parties do not take part, as they said it; silence is a reason of its own."""
+    said = sorted(join.reason or "" for join, _ in plan.joins.values() if not join.accepts)
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _setup(join: Join) -> bytes:

@@ -41,7 +41,7 @@ def kept_identity(path: Path, *, create: bool) -> Identity:
     Raises ForeignLedger when it is missing where a ledger already exists.
     """
     if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         master = secrets.token_bytes(MASTER_BYTES)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:

@@ -100,7 +100,10 @@ def rounds_median(plans: Iterable[OpenedPlan]) -> float:
 
 
 def ending(log: AuditLog) -> str:
-    """How a run ended: `ok`, `killed`, `unfilled`, or why a standing plan came to nothing."""
+    """How a run ended: `ok`, `killed`, `unfilled`, or why a standing plan was void.
+
+    Unfilled: an order met its deadline, or nothing on offer fitted it.
+    """
     modes: dict[str, str] = {}
     status = "ok"
     for entry in log.entries():
@@ -116,6 +119,8 @@ def ending(log: AuditLog) -> str:
 
 def _status(mode: str, close: PlanClose) -> str:
     if mode == "standing":
+        if "infeasible" in close.reason:
+            return "unfilled"
         return close.reason if close.reason.startswith("void") else "ok"
     whole = all(int(amount) == 0 for amount in (*close.left, *close.reserved, *close.committed))
     return "unfilled" if close.order_done and not whole else "ok"

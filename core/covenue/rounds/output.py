@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from covenue.errors import BadInput
+from covenue.errors import BadInput, LedgerBusy
 from covenue.registry.load import Registry
 from covenue.rounds.identities import Identity, demo_identity, kept_identity
 from covenue.rounds.preflight import Prepared, prepare
@@ -17,6 +17,7 @@ LEDGER = "plan.ledger"
 SIDECAR = "run.json"
 LOCK = "run.lock"
 STOP = "stop.json"
+STOPPED = "stopped.json"
 PARTIES = "parties"
 WRITTEN = (LEDGER, SIDECAR, PARTIES, "keys", "report.html", "report.json", "tables")
 """What a run writes; an output folder that holds one of these is taken."""
@@ -47,7 +48,16 @@ def write_sidecar(prepared: Prepared, out: Path) -> None:
         "options": dict(scenario.chosen),
         "folders": {party.entry.name: str(party.entry.folder) for party in prepared.parties},
     }
-    (out / SIDECAR).write_text(json.dumps(body, indent=2, sort_keys=True) + "\n")
+    write_private(out / SIDECAR, json.dumps(body, indent=2, sort_keys=True) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file, whole or not at all, readable by its owner only."""
+    part = path.with_name(f"{path.name}.part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    part.replace(path)
 
 
 @contextlib.contextmanager
@@ -58,7 +68,7 @@ def locked(out: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise BadInput(
+            raise LedgerBusy(
                 "another process is running this ledger",
                 "wait for it, or stop its plan with `covenue kill`",
                 file=str(out / LEDGER),

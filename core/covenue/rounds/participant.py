@@ -205,7 +205,11 @@ class NodePlan:
 
 @dataclass(frozen=True)
 class State:
-    """Everything a node knows; `snapshot` names the state behind the last total it was in."""
+    """Everything a node knows; `snapshot` names the state behind the last total it was in.
+
+    said: the messages of this plan, by blob. behind: the coordinator holds a message of ours that
+    this log never recorded: the log was set back, and whatever it says of budgets and deeds is old.
+    """
 
     accounts: Mapping[str, Account]
     size: int = 0
@@ -218,6 +222,8 @@ class State:
     counted: Words | None = None
     sent_settle: Mapping[int, Words] = field(default_factory=dict)
     outbox: tuple[Owed, ...] = ()
+    said: frozenset[str] = frozenset()
+    behind: bool = False
     sequence: int = 0
     snapshot: str = ""
 
@@ -292,6 +298,8 @@ def advance(own: Self, state: State, event: Event) -> Step:
 def due(state: State) -> Due:
     """Obligations as a function of state; after a restart they are the same."""
     view = state.view
+    if state.behind:
+        return Due(None, (), ())
     pin = view.plan if not view.closed and not _pinned(state) else None
     allowed = view.go is not None and not _settling(view) and not view.killed and not view.closed
     acts = tuple(
@@ -354,10 +362,19 @@ def _read(  # noqa: PLR0912 -- one arm a kind
         case KillSwitch():
             turn.see(killed=True)
         case Submit():
-            left = tuple(owed for owed in turn.state.outbox if owed.blob != body.blob)
-            turn.set(outbox=left)
+            _read_submit(turn, body)
         case _:
             pass
+
+
+def _read_submit(turn: _Turn, body: Submit) -> None:
+    """Tick off what the coordinator has; a message of ours that our log lacks stops this node."""
+    state = turn.state
+    if body.sender != turn.own.did:
+        return
+    if state.view.plan is not None and body.plan == state.view.plan.plan:
+        turn.set(behind=state.behind or body.blob not in state.said)
+    turn.set(outbox=tuple(owed for owed in state.outbox if owed.blob != body.blob))
 
 
 def _foreign(view: View, body: Contract) -> bool:
@@ -381,6 +398,7 @@ def _read_open(turn: _Turn, opened: PlanOpen) -> None:
             distrust="" if _is_next_plan(view, opened) else "plan-unproven",
         ),
         outbox=(),
+        said=frozenset(),
         charged={},
         sent_settle={},
         memories={d: m for d, m in turn.state.memories.items() if d in turn.state.kept},
@@ -583,7 +601,7 @@ def _plan_context(turn: _Turn) -> PlanContext:
 
 def _react(turn: _Turn) -> None:
     view = turn.state.view
-    if view.closed or view.plan is None or not _pinned(turn.state):
+    if view.closed or view.plan is None or not _pinned(turn.state) or turn.state.behind:
         return
     if turn.own.did in view.joined and turn.state.plan and turn.state.plan.problem is not None:
         _start_stage(turn)
@@ -831,7 +849,11 @@ def _send(turn: _Turn, number: int, phase: str, payload: Contract) -> None:
         payload=canonical(payload),
     )
     owed = Owed(plan.plan, number, phase, blob_digest(body), body)
-    turn.set(outbox=(*turn.state.outbox, owed), sequence=turn.state.sequence + 1)
+    turn.set(
+        outbox=(*turn.state.outbox, owed),
+        said=turn.state.said | {owed.blob},
+        sequence=turn.state.sequence + 1,
+    )
     turn.blobs.append(body)
     turn.say(Reply(plan=plan.plan, round=number, phase=phase, blob=owed.blob))
 

@@ -1,11 +1,19 @@
 """Everything about a scenario that can be checked before a ledger exists."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from covenue.errors import BudgetExhausted, PluginUnknown, replaced
+from covenue.errors import (
+    BadInput,
+    BudgetExhausted,
+    CapabilityMissing,
+    PluginUnknown,
+    StateStale,
+    replaced,
+)
 from covenue.hooks.domains import Domain, LocalProblem
 from covenue.hooks.engines import Engine
 from covenue.hooks.solvers import Solver
@@ -63,10 +71,13 @@ def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
     mechanism = mechanism_of(registry, scenario.privacy)
     _check_mechanism(scenario, registry, solver)
     registry.load("ledgers", scenario.ledger)
+    _check_reopens(scenario, registry)
     engine_of(scenario, registry)
-    goals = tuple(domain.goal(_table(order.goal), file) for order in scenario.orders)
+    goals = tuple(
+        _goal(domain, number, order, file) for number, order in enumerate(scenario.orders)
+    )
     parties = tuple(
-        PreparedParty(entry, venue_of(registry, entry, None)) for entry in scenario.parties
+        PreparedParty(entry, _checked_venue(registry, entry, file)) for entry in scenario.parties
     )
     plugins = tuple(registry.ref(family, name) for family, name in wanted)
     prepared = Prepared(scenario, registry, domain, solver, mechanism, goals, parties, plugins)
@@ -109,8 +120,27 @@ def _wanted(scenario: ScenarioFile) -> list[tuple[str, str]]:
     ]
 
 
-def _table(goal: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(goal)
+def _goal(domain: Domain, number: int, order: OrderEntry, file: str) -> Goal:
+    """An order's goal; `mode` is the order's own, and an error says which order it is."""
+    table: dict[str, Any] = {**order.goal, "mode": order.mode}
+    try:
+        return domain.goal(table, file)
+    except BadInput as error:
+        raise replaced(error, file=file, field=f"{error.field} (order {number})") from error
+
+
+def _check_reopens(scenario: ScenarioFile, registry: Registry) -> None:
+    """A run is kept in files: refuse a backend that forgets when its process ends."""
+    manifest = registry.find("ledgers", scenario.ledger).manifest
+    levels = {c.name: c.level for c in manifest.capabilities} if manifest is not None else {}
+    if levels.get("REOPEN") != "FULL":
+        raise CapabilityMissing(
+            f"ledger '{scenario.ledger}' cannot be reopened, so nobody could verify the run",
+            'write backend = "sqlite"; a ledger in memory is for notebooks',
+            file=str(scenario.path),
+            field="ledger.backend",
+            value=scenario.ledger,
+        )
 
 
 def engine_of(scenario: ScenarioFile, registry: Registry) -> Engine:
@@ -126,6 +156,24 @@ def venue_of(registry: Registry, entry: PartyEntry, journal: Path | None) -> Ven
     return cast("VenueAdapter", registry.build("venues", entry.venue, config, entry.folder))
 
 
+def _checked_venue(registry: Registry, entry: PartyEntry, file: str) -> VenueAdapter:
+    with party_blamed(file, entry.name):
+        return venue_of(registry, entry, None)
+
+
+@contextmanager
+def party_blamed(file: str, name: str) -> Iterator[None]:
+    """Say whose settings an error is about: its field in the scenario, and the file."""
+    try:
+        yield
+    except StateStale as error:
+        raise BadInput(error.what, error.advice, file=file, field=f"party.{name}.folder") from error
+    except BadInput as error:
+        own = error.field.startswith(("config.", "party.config.", "venue_config."))
+        field = f"party.{name}.{error.field.removeprefix('party.')}" if own else error.field
+        raise replaced(error, file=error.file or file, field=field or f"party.{name}") from error
+
+
 def _check_problems(prepared: Prepared) -> None:
     """Build every party's first problem, as a node will, and match what the solver needs."""
     scenario = prepared.scenario
@@ -135,10 +183,11 @@ def _check_problems(prepared: Prepared) -> None:
     for entry, goal in zip(scenario.orders, prepared.goals, strict=True):
         for party in prepared.parties:
             member = next(m for m in members if m.name == party.entry.name)
-            snapshot = party.venue.pin(entry.start)
-            problems[party.entry.name] = prepared.domain.problem(
-                goal, members, member, snapshot, party.entry.config
-            )
+            with party_blamed(str(scenario.path), party.entry.name):
+                snapshot = party.venue.pin(entry.start)
+                problems[party.entry.name] = prepared.domain.problem(
+                    goal, members, member, snapshot, party.entry.config
+                )
         check_needs(prepared.solver, problems, scenario.solver, others)
         _check_budgets(prepared, problems, entry)
 

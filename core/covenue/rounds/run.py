@@ -177,6 +177,12 @@ class NodeProcess:
         """Fold a tail, do what is due, and return the envelopes that now leave."""
         if tail.entries:
             self._take_tail(tail, clock)
+        if self.state.behind:
+            raise LedgerDamaged(
+                "this party's log is older than what the party has sent: it was set back",
+                "restore the newest copy of the party's ledger; nothing is sent until then",
+                f"the log of {self.did}",
+            )
         self._pin(clock)
         self._act(clock)
         self._pin(clock)

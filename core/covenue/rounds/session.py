@@ -1,5 +1,6 @@
 """One run of a scenario: its ledgers, its processes, its orders; started or resumed."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,15 +21,18 @@ from covenue.rounds.output import (
     LEDGER,
     PARTIES,
     STOP,
+    STOPPED,
     identities,
     locked,
     party_journal,
     party_ledger,
     read_stop,
     reopen,
+    write_private,
     write_sidecar,
 )
 from covenue.rounds.parts import builder, parts_of
+from covenue.rounds.pinned import Pins, check_orders, check_party, order_pins, party_pins
 from covenue.rounds.preflight import (
     Prepared,
     PreparedParty,
@@ -114,7 +118,8 @@ def run(
             "choose another --out, or continue it with `covenue run --resume`",
             file=str(out / LEDGER),
         )
-    (out / PARTIES).mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / PARTIES).mkdir(mode=0o700, exist_ok=True)
     with locked(out), ExitStack() as held:
         write_sidecar(prepared, out)
         return _finish(_start(prepared, out, RecordedPace(progress, pace), held, create=True))
@@ -170,15 +175,28 @@ def _start(
     Where it is missing nothing was begun: a crash in here leaves nothing to resume.
     """
     who = identities(prepared, out, create=create)
+    orders = _orders(prepared, who)
     prepared = _journalled(prepared, out, held)
     clock = RecordedClock(min(order.start for order in prepared.scenario.orders), how.pace)
-    logs = {
-        party.entry.name: _party_log(prepared, party, out, who[party.entry.name], clock, create)
-        for party in prepared.parties
-    }
-    log = open_log(prepared, out / LEDGER, who["coordinator"], "coordinator", clock, create=create)
-    for opened in (*logs.values(), log):
-        held.callback(opened.close)
+
+    def opened(name: str, path: Path, pins: Pins) -> AuditLog:
+        log = open_log(prepared, path, who[name], name, clock, create=create, pins=pins)
+        held.callback(log.close)
+        return log
+
+    def opened_plan() -> AuditLog:
+        return opened("coordinator", out / LEDGER, order_pins(orders))
+
+    plan = None if create else check_orders(opened_plan(), orders, prepared.scenario.path)
+    logs: dict[str, AuditLog] = {}
+    for party in prepared.parties:
+        name = party.entry.name
+        logs[name] = opened(name, party_ledger(out, name), party_pins(party.entry, who[name]))
+        if create:
+            open_budgets(logs[name], _budgets(prepared, party), clock.read())
+        else:
+            check_party(logs[name], party, who[name], prepared.scenario.path)
+    log = opened_plan() if plan is None else plan
     if not create:
         _catch_up_clock(clock, (log, *logs.values()))
     process = CoordinatorProcess(log, parts_of(prepared.registry))
@@ -186,7 +204,6 @@ def _start(
         party.entry.name: _node(prepared, party, who[party.entry.name], logs, log)
         for party in prepared.parties
     }
-    orders = _orders(prepared, who)
     return _Run(prepared, out, clock, log, process, nodes, orders, how.progress, logs)
 
 
@@ -210,8 +227,12 @@ def open_log(
     clock: RecordedClock,
     *,
     create: bool,
+    pins: Pins,
 ) -> AuditLog:
-    """Begin or continue one process's log. Raises ForeignLedger when another key wrote it."""
+    """Begin or continue one process's log. Raises ForeignLedger when another key wrote it.
+
+    pins: what a new log's genesis says of the scenario, so that no other one continues it.
+    """
     scenario = prepared.scenario
     factory = prepared.registry.load("ledgers", scenario.ledger)
     backend = cast("LedgerBackend", factory(path, create=create, writable=True))
@@ -227,25 +248,9 @@ def open_log(
         origin=f"covenue/{scenario.name}/{role}",
         secret=identity.log_secret,
         clock=clock.read(),
-        config={"role": "coordinator" if role == "coordinator" else "node"},
+        config={"role": "coordinator" if role == "coordinator" else "node", **pins},
         demo=scenario.demo,
     )
-
-
-def _party_log(  # noqa: PLR0917 -- wiring: each argument is one part
-    prepared: Prepared,
-    party: PreparedParty,
-    out: Path,
-    identity: Identity,
-    clock: RecordedClock,
-    create: bool,
-) -> AuditLog:
-    """A party's own log, its budgets opened."""
-    name = party.entry.name
-    log = open_log(prepared, party_ledger(out, name), identity, name, clock, create=create)
-    if create:
-        open_budgets(log, _budgets(prepared, party), clock.read())
-    return log
 
 
 def _node(
@@ -304,6 +309,8 @@ def _finish(started: _Run) -> RunResult:
     if done:
         _drive(started, started.orders[done - 1][0])
     for entry, order in started.orders[done:]:
+        if ending(started.log) == "killed":
+            break
         started.clock.start_at(entry.start)
         process.order(order, started.clock.read())
         _drive(started, entry)
@@ -330,9 +337,10 @@ def _between(started: _Run) -> bool:
         started.progress(Progress(started.act, mandate.plans, started.total, f"left: {left}"))
     stop = started.out / STOP
     if stop.exists():
-        order = read_stop(stop)
-        started.process.kill(order["plan"], order["reason"], started.clock.read())
-        stop.unlink()
+        wish = read_stop(stop)
+        stopped = started.process.kill(wish["plan"], wish["reason"], started.clock.read())
+        stop.unlink(missing_ok=True)
+        write_private(started.out / STOPPED, json.dumps({"plan": wish["plan"], "stopped": stopped}))
     return False
 
 

@@ -172,7 +172,7 @@ class LadderProblem:
         ]
         planned = sum(lots for _, lots in taken)
         if not planned:
-            return Actions(plan=plan, legs=()), words([0]), memory
+            return Actions(plan=plan, unit="1", legs=()), words([0]), memory
         shift = (self.members - 1).bit_length()
         legs = (
             Leg(
@@ -183,7 +183,7 @@ class LadderProblem:
                 most_units=str(planned),
             ),
         )
-        return Actions(plan=plan, legs=legs), words([planned]), memory
+        return Actions(plan=plan, unit="1", legs=legs), words([planned]), memory
 
     def settle(
         self, query: Query, outcomes: Sequence[tuple[Words, Sequence[Outcome] | None]]
@@ -209,7 +209,7 @@ class LadderDomain:
                 "the quantity is not a positive number of lots",
                 "give a whole number",
                 file=file,
-                field="quantity",
+                field="domain.goal.quantity",
                 value=str(quantity),
             )
         pace, least = config.get("pace"), config.get("least", 0)

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from itertools import permutations
@@ -111,6 +112,7 @@ class Market:
     def __init__(self, instrument: Instrument, lot: Fraction) -> None:
         self.instrument = instrument
         self.lot = lot
+        self.unit = f"{Decimal(lot.numerator) / Decimal(lot.denominator):f}"
         self.least = -(-Fraction(instrument.minimum) // Fraction(instrument.step))
 
     def levels(self, *pairs: tuple[int, int]) -> Levels:
@@ -141,7 +143,7 @@ class Market:
             quantity_steps=str(size * self.least),
             most_units=str(units),
         )
-        return Actions(plan=order_id(number), legs=(leg,))
+        return Actions(plan=order_id(number), unit=self.unit, legs=(leg,))
 
     def units(self, levels: Levels) -> int:
         """Units of fills at these levels, each rounded down."""
@@ -308,6 +310,15 @@ class VenueConformance:
         assert filled(done) == self.market.levels((1, 4), (2, 4))
         assert units_of(done) == self.market.units(filled(done))
 
+    def test_ven_014_units_are_those_of_the_actions(self, tmp_path: Path) -> None:
+        """VEN-014: what is counted is the unit of the actions, not one of the venue's own."""
+        fine = Market(self.market.instrument, self.market.lot / 10)
+        done = self.venue(tmp_path).apply(
+            order_id(1), fine.actions(1, "buy", 4, 8, MUCH), LATER, at(3)
+        )
+        assert units_of(done) == fine.units(filled(done))
+        assert units_of(done) > self.market.units(filled(done)) > 0
+
     def test_ven_014_no_more_than_most_units(self, tmp_path: Path) -> None:
         """VEN-014: no more than most units."""
         first = self.market.units(self.market.levels((1, 1)))
@@ -369,7 +380,7 @@ def venue_conformance(
     """The numbered cases for adapters that keep a book of levels and act on it.
 
     Give the result to pytest under a name that begins with Test. instrument: what the built
-    adapters trade; lot: the unit of `most_units`, in base currency.
+    adapters trade; lot: a unit for `most_units`, in base currency.
     """
     own = {"build": staticmethod(build), "market": Market(instrument, lot)}
     return type("VenueConformance", (VenueConformance,), own)
@@ -450,14 +461,12 @@ class ScriptedVenue:
         script: Iterable[Behaviour] = (),
         *,
         kind: str = "order-book/v1",
-        lot: Fraction = Fraction(1),
         idempotent: bool = True,
         obeys_deadline: bool = True,
     ) -> None:
         self._state = ladder([(99, 10**6)], [(101, 10**6)]) if state is None else state
         self._script = deque(script)
         self._kind = kind
-        self._lot = lot
         self._idempotent = idempotent
         self._obeys_deadline = obeys_deadline
         self._known: dict[str, Outcome] = {}
@@ -526,7 +535,7 @@ class ScriptedVenue:
         return act
 
     def _fill(self, order: str, actions: Actions, now: int, share: int) -> Outcome:
-        state = self._at(now)
+        state, unit = self._at(now), Fraction(actions.unit)
         fills: list[Fill] = []
         whole = True
         for number, leg in enumerate(actions.legs):
@@ -534,7 +543,7 @@ class ScriptedVenue:
             left = wanted // share
             for price, size in _within(state, leg):
                 steps = min(left, size)
-                units = state.instrument.base_lots(steps, price, self._lot)
+                units = state.instrument.base_lots(steps, price, unit)
                 if not steps or units > units_left:
                     break
                 fills.append(

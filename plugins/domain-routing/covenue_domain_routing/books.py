@@ -12,9 +12,9 @@ from covenue.errors import BadInput, CapabilityMissing
 from covenue.hooks.venues import BookState, Snapshot
 from covenue_contracts.energibridge import ClockStamp, Instrument
 from covenue_contracts.plan import Member
-from covenue_domain_routing.goals import Terms
+from covenue_domain_routing.decimals import FINEST, plain
+from covenue_domain_routing.goals import ROOM, Terms
 
-FINEST = 18
 RING_HALF = 2**63
 Side = NDArray[np.int64]
 
@@ -60,7 +60,7 @@ def _check_instrument(instrument: Instrument, terms: Terms) -> None:
         raise BadInput(
             f"the venue trades {instrument.canonical}, the order is for {wanted}",
             "give the party a venue of that instrument",
-            field="instrument",
+            field=f"{ROOM}instrument",
             value=wanted,
         )
 
@@ -159,15 +159,11 @@ def _instrument(terms: Terms, member: Member, tick: Fraction, step: Fraction) ->
         canonical=name,
         base=name,
         quote="quote",
-        tick=_plain(tick),
-        step=_plain(step),
-        minimum=_plain(step),
+        tick=plain(tick),
+        step=plain(step),
+        minimum=plain(step),
         multiplier="1",
         payoff="linear",
         hours="",
         zone="UTC",
     )
-
-
-def _plain(increment: Fraction) -> str:
-    return f"{Decimal(increment.numerator) / Decimal(increment.denominator):f}"

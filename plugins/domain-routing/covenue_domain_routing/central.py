@@ -70,12 +70,11 @@ def _push(
 
 
 def _offers(venue: OpenedVenue, terms: Terms) -> Iterator[tuple[int, int]]:
-    """(all-in price, whole lots) of a venue, best first, within the limit."""
+    """(all-in price, whole lots) of a venue, best first, within the limit; no other rule."""
     instrument = venue.book.instrument
     buying = terms.side == "buy"
     tick, step = Fraction(instrument.tick), Fraction(instrument.step)
     multiplier = Fraction(instrument.multiplier)
-    smallest = max(step, Fraction(instrument.minimum)) * multiplier
     fee = Fraction(str(venue.config.get("fee_bps", "0"))) / 10_000
     basis = Fraction(str(venue.config.get("basis_bps", "0"))) / 10_000
     worth = (1 + fee if buying else 1 - fee) / (1 + basis) * terms.price_scale
@@ -88,5 +87,5 @@ def _offers(venue: OpenedVenue, terms: Terms) -> Iterator[tuple[int, int]]:
         price = math.ceil(px * worth) if buying else math.floor(px * worth)
         if terms.limit is not None and (price > terms.limit if buying else price < terms.limit):
             return
-        if lots and smallest / (px if inverse else 1) <= terms.wanted * terms.lot:
+        if lots:
             yield price, lots

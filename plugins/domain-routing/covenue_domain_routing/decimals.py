@@ -1,5 +1,6 @@
 """Exact decimals: text, integers and table cells become fractions, never by way of binary."""
 
+import json
 from fractions import Fraction
 from re import compile as pattern
 
@@ -7,6 +8,7 @@ from covenue.errors import BadInput
 
 PLAIN = pattern(r"[+-]?[0-9]{1,30}(\.[0-9]{1,30})?")
 LONGEST = 64
+FINEST = 18
 
 
 def parse_decimal(value: object, field: str, file: str = "") -> Fraction:
@@ -19,6 +21,35 @@ def parse_decimal(value: object, field: str, file: str = "") -> Fraction:
             'write it as digits with at most one point, like "62000.5"',
             file=file,
             field=field,
-            value=str(value)[:LONGEST],
+            value=as_toml(value)[:LONGEST],
         )
     return Fraction(text)
+
+
+def plain(value: Fraction) -> str:
+    """A decimal of at most 18 places as a contract writes it: no exponent, no idle zeros.
+
+    Raises ValueError for a value that is no such decimal.
+    """
+    scaled = value * 10**FINEST
+    if scaled.denominator != 1:
+        message = f"no decimal of {FINEST} places"
+        raise ValueError(message)
+    sign = "-" if scaled < 0 else ""
+    digits = str(abs(int(scaled))).rjust(FINEST + 1, "0")
+    return f"{sign}{digits[:-FINEST]}.{digits[-FINEST:]}".rstrip("0").rstrip(".")
+
+
+def as_toml(value: object) -> str:
+    """A value as an error shows it: as a scenario would write it, text without quotes."""
+    if isinstance(value, str):
+        return value
+    return "missing" if value is None else _toml(value)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value) if isinstance(value, str) else str(value)

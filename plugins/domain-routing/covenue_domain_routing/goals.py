@@ -15,11 +15,13 @@ from covenue.errors import BadInput
 from covenue.hooks.domains import PartyConfig
 from covenue_contracts.contract import SAFE_INTEGER, Scalar
 from covenue_contracts.plan import Goal
-from covenue_domain_routing.decimals import parse_decimal
+from covenue_domain_routing.decimals import FINEST, as_toml, parse_decimal
 
 DOMAIN = "routing"
 PRICE_SCALE = 10_000
 DEFAULT_LOT = "0.00001"
+HIGHEST_PRICE = 2**40 - 1
+LARGEST_LOT = 10**21
 KEYS = (
     "side",
     "instrument",
@@ -28,9 +30,11 @@ KEYS = (
     "limit_price",
     "minimum",
     "pace",
-    "deadline",
     "price_scale",
+    "mode",
 )
+ROOM = "domain.goal."
+MODES = ("standing", "executed")
 Side = Literal["buy", "sell"]
 
 
@@ -40,6 +44,8 @@ class Terms:
 
     left: lots that this plan and later ones still have to do. quantity, minimum, pace: lots.
     limit: price units, or None. minimum: fewest lots of a plan (the last one may be smaller).
+    whole_steps: leave out levels at which the plan's quantity fills no native order; for orders
+    that are executed, as such a level could win every plan and never fill.
     """
 
     side: Side
@@ -51,6 +57,7 @@ class Terms:
     quantity: int
     pace: int | None
     left: int
+    whole_steps: bool = False
 
     @property
     def wanted(self) -> int:
@@ -72,17 +79,21 @@ def read_terms(goal: Goal) -> Terms:
     instrument = terms.get("instrument")
     scale = terms.get("price_scale")
     if not isinstance(scale, int) or isinstance(scale, bool) or scale < 1:
-        raise _misfit("price_scale", scale, "a positive whole number")
+        raise _broken("price_scale", scale, "a positive whole number")
+    whole_steps = terms.get("whole_steps", False)
+    if not isinstance(whole_steps, bool):
+        raise _broken("whole_steps", whole_steps, "true or false")
     return Terms(
         side=side,
         instrument=instrument if isinstance(instrument, str) else None,
-        lot=_positive(terms.get("lot"), "lot", ""),
+        lot=_lot(terms.get("lot"), ""),
         price_scale=scale,
         limit=_count(terms, "limit_price"),
         minimum=_count(terms, "minimum_lots") or 0,
         quantity=_count(terms, "quantity_lots") or 0,
         pace=_count(terms, "pace_lots"),
         left=int(goal.remaining[0]),
+        whole_steps=whole_steps,
     )
 
 
@@ -91,17 +102,20 @@ def parse_goal(config: PartyConfig, file: str = "") -> Goal:
 
     side: buy or sell. quantity: in base currency, a whole number of lots. lot: default 0.00001.
     limit_price: worst all-in price, on the grid of price units. minimum: fewest that a plan may
-    act on. pace: at most this much a plan. deadline: nanoseconds. price_scale: price units to one
-    unit of the quote currency, default 10000. Raises BadInput, naming file, field and value.
+    act on. pace: at most this much a plan. price_scale: price units to one unit of the quote
+    currency, default 10000. mode: the order's, standing (default) or executed. Raises BadInput,
+    naming file, field (`domain.goal.<key>`) and value.
     """
     for key in config:
         if key not in KEYS:
-            near = get_close_matches(key, KEYS, n=1)
-            advice = f"did you mean '{near[0]}'?" if near else f"use only {', '.join(KEYS)}"
             raise BadInput(
-                "a goal has no such field", advice, file=file, field=key, value=str(config[key])
+                "a goal has no such field",
+                _advice(key),
+                file=file,
+                field=f"{ROOM}{key}",
+                value=as_toml(config[key]),
             )
-    lot = _positive(config.get("lot", DEFAULT_LOT), "lot", file)
+    lot = _lot(config.get("lot", DEFAULT_LOT), file)
     scale = _scale(config.get("price_scale", PRICE_SCALE), file)
     quantity = _lots(config, "quantity", lot, file)
     if quantity is None:
@@ -120,18 +134,40 @@ def parse_goal(config: PartyConfig, file: str = "") -> Goal:
         "instrument": _instrument(config.get("instrument"), file),
         "lot": str(config.get("lot", DEFAULT_LOT)),
         "price_scale": scale,
-        "limit_price": _limit(config.get("limit_price"), scale, quantity, file),
+        "limit_price": _limit(config.get("limit_price"), scale, file),
         "minimum_lots": None if minimum is None else str(minimum),
         "quantity_lots": str(quantity),
         "pace_lots": None if pace is None else str(pace),
-        "deadline": _deadline(config.get("deadline"), file),
+        "whole_steps": _mode(config.get("mode", MODES[0]), file) == "executed",
     }
     return Goal(domain=DOMAIN, remaining=(str(quantity),), terms={**terms})
 
 
+def _advice(key: str) -> str:
+    """What to do about a key that a goal does not have."""
+    if key == "deadline":
+        return "an order ends at `until` of its [[order]]; write the deadline there"
+    near = get_close_matches(key, KEYS, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"use only {', '.join(KEYS)}"
+
+
 def _misfit(field: str, value: object, wanted: str, file: str = "") -> BadInput:
     return BadInput(
-        f"{field} does not fit", f"give {wanted}", file=file, field=field, value=str(value)
+        f"{field} does not fit",
+        f"give {wanted}",
+        file=file,
+        field=f"{ROOM}{field}",
+        value=as_toml(value),
+    )
+
+
+def _broken(term: str, value: object, wanted: str) -> BadInput:
+    """A term that no parsed goal has."""
+    return BadInput(
+        f"the goal's term {term} does not fit",
+        f"build goals with Routing.goal, buy or sell: {wanted} is expected",
+        field=f"goal.terms.{term}",
+        value=as_toml(value),
     )
 
 
@@ -155,8 +191,22 @@ def _scale(value: object, file: str) -> int:
     raise _misfit("price_scale", value, "a whole number from 1 to 10^12", file)
 
 
+def _mode(value: object, file: str) -> str:
+    if isinstance(value, str) and value in MODES:
+        return value
+    raise _misfit("mode", value, '"standing" or "executed"', file)
+
+
+def _lot(value: object, file: str) -> Fraction:
+    """A lot that `actions/v1` can carry as its unit."""
+    lot = _positive(value, "lot", file)
+    if (lot * 10**FINEST).denominator != 1 or lot >= LARGEST_LOT:
+        raise _misfit("lot", value, f"at most {FINEST} decimal places, and less than 10^21", file)
+    return lot
+
+
 def _positive(value: object, field: str, file: str) -> Fraction:
-    amount = parse_decimal(value, field, file)
+    amount = parse_decimal(value, f"{ROOM}{field}", file)
     if amount <= 0:
         raise _misfit(field, value, "a decimal above 0", file)
     return amount
@@ -173,15 +223,15 @@ def _lots(config: PartyConfig, field: str, lot: Fraction, file: str) -> int | No
             f"tick or lot violation: {field} is no whole number of lots",
             f"round it to a multiple of {config.get('lot', DEFAULT_LOT)}",
             file=file,
-            field=field,
-            value=str(value),
+            field=f"{ROOM}{field}",
+            value=as_toml(value),
         )
     if lots > SAFE_INTEGER:
         raise _misfit(field, value, "fewer than 2^53 lots", file)
     return int(lots)
 
 
-def _limit(value: object, scale: int, quantity: int, file: str) -> str | None:
+def _limit(value: object, scale: int, file: str) -> str | None:
     """A limit in price units, or None where it is not given."""
     if value is None:
         return None
@@ -191,21 +241,12 @@ def _limit(value: object, scale: int, quantity: int, file: str) -> str | None:
             "tick or lot violation: limit_price is off the price grid",
             f"round it to a multiple of 1/{scale}",
             file=file,
-            field="limit_price",
-            value=str(value),
+            field=f"{ROOM}limit_price",
+            value=as_toml(value),
         )
-    if units * quantity >= 2**63:
-        raise _misfit("limit_price", value, "a limit whose total value stays below 2^63", file)
+    if units > HIGHEST_PRICE:
+        raise _misfit("limit_price", value, f"at most {HIGHEST_PRICE} price units", file)
     return str(int(units))
-
-
-def _deadline(value: object, file: str) -> str | None:
-    if value is None:
-        return None
-    text = str(value)
-    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or len(text) > 19:
-        raise _misfit("deadline", value, "nanoseconds since 1970 as a whole number", file)
-    return str(int(text))
 
 
 def _count(terms: Mapping[str, object], field: str) -> int | None:
@@ -213,5 +254,5 @@ def _count(terms: Mapping[str, object], field: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.isascii() or not value.isdigit():
-        raise _misfit(field, value, "a whole number as a string")
+        raise _broken(field, value, "a whole number as text")
     return int(value)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from covenue.errors import BadInput
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import Space
-from covenue_domain_routing.goals import Terms
+from covenue_domain_routing.decimals import plain
+from covenue_domain_routing.goals import HIGHEST_PRICE, ROOM, Terms
 
 SIGNAL = "routing-depth"
-HIGHEST_PRICE = 2**40 - 1
 MOST_MEMBERS = 2**20
 RING_MOST = 2**63 - 1
 
@@ -20,13 +20,16 @@ class KeyGrid:
 
     buying:  key = price * 2^shift + slot                (cheapest first)
     selling: key = (top - price) * 2^shift + slot        (dearest first)
-    limit: worst price that is offered. members * quantity * top < 2^63, so no sum can wrap.
+    limit: worst price that is offered. most_value: largest value of a whole ladder. No sum can
+    wrap: members * quantity < 2^63, and a ladder of a larger value is refused by its own party,
+    which alone can know it.
     """
 
     buying: bool
     shift: int
     top: int
     limit: int
+    most_value: int
 
     @property
     def key_range(self) -> tuple[int, int]:
@@ -41,9 +44,10 @@ class KeyGrid:
 
 
 def key_grid(terms: Terms, members: Sequence[Member]) -> KeyGrid:
-    """The grid of an order: it depends on its whole quantity, not on what is left of it.
+    """The grid of an order: it depends on neither its quantity nor its pace.
 
-    Raises BadInput when quantity, limit and members cannot be summed within 64 bits.
+    A highest price that shrank with the quantity would hide real offers of a large order. Raises
+    BadInput when the lots of quantity and members cannot be summed within 64 bits.
     """
     slots = max((member.slot for member in members), default=0) + 1
     size = max(len(members), slots, 1)
@@ -54,16 +58,16 @@ def key_grid(terms: Terms, members: Sequence[Member]) -> KeyGrid:
             field="party.slot",
             value=str(slots - 1),
         )
-    top = min(HIGHEST_PRICE, RING_MOST // size // max(1, terms.quantity))
-    worst = terms.limit if terms.limit is not None else (top if terms.side == "buy" else 0)
-    if top < 1 or worst > top:
+    if size * terms.quantity > RING_MOST:
         raise BadInput(
-            "the order is too large: its value could leave 64 bits",
-            "use a larger lot, a smaller price_scale, or split the order",
-            field="quantity" if terms.limit is None else "limit_price",
-            value=str(terms.quantity * terms.lot if terms.limit is None else worst),
+            "the order is too large: the sum of its lots could leave 64 bits",
+            "use a larger lot, or split the order",
+            field=f"{ROOM}quantity",
+            value=plain(terms.quantity * terms.lot),
         )
-    return KeyGrid(terms.side == "buy", (size - 1).bit_length(), top, worst)
+    top = HIGHEST_PRICE
+    worst = terms.limit if terms.limit is not None else (top if terms.side == "buy" else 0)
+    return KeyGrid(terms.side == "buy", (size - 1).bit_length(), top, worst, word_bound(members))
 
 
 def space(members: Sequence[Member]) -> Space:
@@ -73,5 +77,10 @@ def space(members: Sequence[Member]) -> Space:
         names=("lots", "value"),
         units=("lot", "lot-price"),
         scale_bits=0,
-        bound=str(RING_MOST // max(1, len(members))),
+        bound=str(word_bound(members)),
     )
+
+
+def word_bound(members: Sequence[Member]) -> int:
+    """The largest word that everybody may send without the sum leaving 64 bits."""
+    return RING_MOST // max(1, len(members))

@@ -20,7 +20,7 @@ from covenue.hooks.domains import PartyConfig
 from covenue.hooks.venues import BookState
 from covenue_contracts.energibridge import Instrument
 from covenue_domain_routing.books import taken_side
-from covenue_domain_routing.decimals import parse_decimal
+from covenue_domain_routing.decimals import as_toml, parse_decimal
 from covenue_domain_routing.goals import Terms
 from covenue_domain_routing.grid import KeyGrid
 
@@ -57,7 +57,7 @@ def parse_charges(config: PartyConfig) -> Charges:
                 "domain 'routing' has no such party setting",
                 f"use only {', '.join(PARTY_KEYS)}",
                 field=f"party.config.{key}",
-                value=str(config[key]),
+                value=as_toml(config[key]),
             )
     parts = []
     for key in PARTY_KEYS:
@@ -68,7 +68,7 @@ def parse_charges(config: PartyConfig) -> Charges:
                 f"{key} is no plausible number of basis points",
                 "give a decimal between -10000 and 10000",
                 field=f"party.config.{key}",
-                value=str(value),
+                value=as_toml(value),
             )
         parts.append(points / BPS)
     basis, fee = parts
@@ -98,9 +98,10 @@ def build_ladder(
 ) -> Ladder:
     """The ladder of one venue for one plan.
 
-    Levels beyond the limit, and such as hold no whole lot or no native step that the plan could
-    take, are left out. The ladder ends where it reaches the plan's quantity: no comparison of a
-    sum with that quantity can tell the difference, and less is revealed.
+    Levels beyond the limit, and such as hold no whole lot, are left out; for an executed order
+    also those at which the plan could take no native step. The ladder ends where it reaches the
+    plan's quantity: no comparison of a sum with that quantity can tell the difference, and less is
+    revealed. Raises HeadroomMissing when its value, in a sum, could leave 64 bits.
     """
     side = taken_side(book, terms)
     ticks, steps = side[:, 0], side[:, 1]
@@ -111,6 +112,11 @@ def build_ladder(
     kept_prices = _int64([prices[i] for i in kept])
     axis = kept_prices if grid.buying else grid.top - kept_prices
     value = [price * lot for price, lot in zip(kept_prices.tolist(), offered, strict=True)]
+    if sum(value) > grid.most_value:
+        raise HeadroomMissing(
+            "the value of what the book offers to this order could leave 64 bits in a sum",
+            "use a larger lot, a smaller price_scale, or a smaller pace",
+        )
     return Ladder(
         ticks=_frozen(ticks[kept]),
         steps=_frozen(steps[kept]),
@@ -150,23 +156,30 @@ def _floored(values: Array, unit: Fraction) -> list[int]:
     return [value * unit.numerator // unit.denominator for value in values.tolist()]
 
 
-def _within(price: int, grid: KeyGrid) -> bool:
-    """Whether a price is within the limit. Raises HeadroomMissing for one above the grid."""
+def _within(price: int, grid: KeyGrid, *, best: bool) -> bool:
+    """Whether a price is within the limit; when buying, what is above the grid is not.
+
+    Raises HeadroomMissing for a bid above the grid, and for a book of offers that begins there.
+    """
+    begins_above = best and grid.limit == grid.top
+    if price > grid.top and (begins_above or not grid.buying):
+        raise HeadroomMissing(
+            "a price of the book is above the highest one that a key can hold",
+            "use a smaller price_scale",
+        )
     if grid.buying:
         return 0 <= price <= grid.limit
-    if price > grid.top:
-        raise HeadroomMissing(
-            "a bid is above the highest price that the order's quantity leaves room for",
-            "use a larger lot, a smaller price_scale, or split the order",
-        )
     return price >= grid.limit
 
 
 def _least_tick(instrument: Instrument, terms: Terms) -> int | None:
     """The lowest native price at which the plan's quantity holds the smallest native order.
 
-    None where no price is high enough (a linear contract's size does not depend on its price).
+    None where no price is high enough (a linear contract's size does not depend on its price). An
+    order that is not executed has no such rule: its plans are the merge of all books, in lots.
     """
+    if not terms.whole_steps:
+        return 0
     least = max(Fraction(instrument.step), Fraction(instrument.minimum))
     base = least * Fraction(instrument.multiplier)
     wanted = terms.wanted * terms.lot
@@ -191,7 +204,7 @@ def _offered(
     for position, (tick, lot, price) in enumerate(levels):
         if missing <= 0:
             break
-        if lot > 0 and tick >= least_tick and _within(price, grid):
+        if lot > 0 and tick >= least_tick and _within(price, grid, best=not kept):
             kept.append(position)
             offered.append(min(lot, missing))
             missing -= lot

@@ -24,6 +24,7 @@ from covenue_domain_routing.ladders import all_in, parse_charges
 from covenue_domain_routing.problem import RoutingProblem, problem_of
 
 LAGS = (1, 5, 10)
+Orders = Sequence[Sequence[OpenedPlan]]
 BPS = 10_000
 
 
@@ -44,37 +45,84 @@ def opened_figures(
 ) -> Mapping[str, Any]:
     """`standing` and `executed` figures of a run, as JSON types.
 
+    Where a mode has several orders, its plans are numbered through, each row says which `order` it
+    is of (from 0, within the mode), and `orders` holds each order's own figures; the others are
+    over all of them, in the orders' own lots and price units.
+
     A party's venue is asked for its state at each plan's instant; it must not hold what a later
     order took. `OpenedPlan.executed` is keyed by the party's name.
     """
     ordered = sorted(parties, key=lambda party: (party.member.slot, party.member.did))
-    standing = [plan for plan in plans if plan.mode == "standing"]
-    executed = [plan for plan in plans if plan.mode != "standing"]
+    standing, executed = orders_of(plans)
     return {"standing": _standing(standing, ordered), "executed": _executed(executed, ordered)}
+
+
+def orders_of(plans: Sequence[OpenedPlan]) -> tuple[Orders, Orders]:
+    """Plans by order: those of standing orders, and those of executed ones.
+
+    Plans come in the order in which they were opened; an order numbers its own from the start.
+    """
+    standing: list[list[OpenedPlan]] = []
+    executed: list[list[OpenedPlan]] = []
+    last: tuple[bool, int] | None = None
+    for plan in plans:
+        is_standing = plan.mode == "standing"
+        orders = standing if is_standing else executed
+        if last is None or last[0] != is_standing or plan.number <= last[1]:
+            orders.append([])
+        orders[-1].append(plan)
+        last = (is_standing, plan.number)
+    return standing, executed
+
+
+def _numbered(orders: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows of all orders; of several, numbered through and with the number of the order."""
+    if len(orders) < 2:
+        return [dict(row) for rows in orders for row in rows]
+    numbered: list[dict[str, Any]] = []
+    for order, rows in enumerate(orders):
+        start = numbered[-1]["k"] + 1 if numbered else 0
+        numbered += [{**row, "k": start + row["k"], "order": order} for row in rows]
+    return numbered
 
 
 # ---- standing plans
 
 
-def _standing(plans: Sequence[OpenedPlan], parties: Sequence[OpenedParty]) -> dict[str, Any]:
-    splits = [
-        None if plan.delta is None or not plan.delta.solution else _split(plan, plan.delta, parties)
-        for plan in plans
-    ]
-    known = [split for split in splits if split is not None]
-    pairs = [(a, b) for a, b in pairwise(splits) if a and b]
+def _standing(orders: Orders, parties: Sequence[OpenedParty]) -> dict[str, Any]:
+    splits = [[_opened_split(plan, parties) for plan in order] for order in orders]
+    figures = _standing_figures(splits, parties)
+    if len(orders) > 1:
+        figures["orders"] = [_standing_figures([order], parties) for order in splits]
+    return figures
+
+
+def _opened_split(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> OpenedSplit | None:
+    """A standing plan's split, or None where it proposed nothing."""
+    if plan.delta is None or not plan.delta.solution:
+        return None
+    return _split(plan, plan.delta, parties)
+
+
+def _standing_figures(
+    orders: Sequence[Sequence[OpenedSplit | None]], parties: Sequence[OpenedParty]
+) -> dict[str, Any]:
+    """Figures over orders; a change is one between plans of the same order."""
+    groups = [[split for split in order if split is not None] for order in orders]
+    known = [split for group in groups for split in group]
+    pairs = [(a, b) for order in orders for a, b in pairwise(order) if a and b]
     moved = [sum(abs(x - y) for x, y in zip(a.lots, b.lots, strict=True)) for a, b in pairs]
     savings = [s.row["saving_vs_best_single_bps"] for s in known]
     savings = [saving for saving in savings if saving is not None]
     return {
         "venues": [party.member.name for party in parties],
-        "plans": [dict(split.row) for split in known],
+        "plans": _numbered([[split.row for split in group] for group in groups]),
         "cost_vs_central_optimum_lots": _sum(known, "central_difference_lots"),
         "cost_vs_central_optimum": _sum(known, "central_difference_cost"),
         "saving_vs_best_single_bps": _mean(savings),
         "changed_share": _mean([int(lots > 0) for lots in moved]),
         "moved_lots": sum(moved) / 2 if sum(moved) % 2 else sum(moved) // 2,
-        "unfilled_share": {str(lag): _unfilled(splits, lag) for lag in LAGS},
+        "unfilled_share": {str(lag): _unfilled(orders, lag) for lag in LAGS},
         "rounding_lots": sum(sum(split.row["rounding_lots"]) for split in known),
     }
 
@@ -169,12 +217,12 @@ def _compare(
     }
 
 
-def _unfilled(splits: Sequence[OpenedSplit | None], lag: int) -> float | None:
+def _unfilled(orders: Sequence[Sequence[OpenedSplit | None]], lag: int) -> float | None:
     """Mean part of an order that limits set `lag` plans ago would leave unfilled on today's books.
 
     Each venue gets the lots of the old plan with the old marginal key as its limit.
     """
-    pairs = zip(splits, splits[lag:], strict=False)
+    pairs = [pair for order in orders for pair in zip(order, order[lag:], strict=False)]
     shares = [_unfilled_part(old, now) for old, now in pairs if old and now]
     known = [share for share in shares if share is not None]
     return _mean(known)
@@ -209,9 +257,21 @@ def _mean(values: Sequence[Any]) -> float | None:
 # ---- executed plans
 
 
-def _executed(plans: Sequence[OpenedPlan], parties: Sequence[OpenedParty]) -> dict[str, Any]:
+def _executed(orders: Orders, parties: Sequence[OpenedParty]) -> dict[str, Any]:
     """What was filled, at the fills' own prices with the parties' own charges."""
-    rows = [_filled(plan, parties) for plan in plans]
+    rows = [[_filled(plan, parties) for plan in order] for order in orders]
+    figures = _executed_figures(orders, rows, parties)
+    if len(orders) > 1:
+        pairs = zip(orders, rows, strict=True)
+        figures["orders"] = [_executed_figures([o], [r], parties) for o, r in pairs]
+    return figures
+
+
+def _executed_figures(
+    orders: Orders, by_order: Sequence[Sequence[dict[str, Any]]], parties: Sequence[OpenedParty]
+) -> dict[str, Any]:
+    plans = [plan for order in orders for plan in order]
+    rows = _numbered(by_order)
     return {
         "venues": [party.member.name for party in parties],
         "filled_lots": sum(sum(row["lots"]) for row in rows),

@@ -15,6 +15,7 @@ from covenue_contracts.local import Actions, Leg, Outcome
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import Capability, Query, Space
 from covenue_domain_routing.books import book_of
+from covenue_domain_routing.decimals import plain
 from covenue_domain_routing.goals import Side, Terms
 from covenue_domain_routing.grid import key_grid, space
 from covenue_domain_routing.ladders import Ladder, build_ladder, parse_charges
@@ -93,8 +94,8 @@ class RoutingProblem:
     def commit(self, query: Query, memory: Memory, plan: str) -> tuple[Actions, Words, Memory]:
         """One immediate-or-cancel leg for this venue's share; planned lots as the only word.
 
-        The leg's limit is the native price of its worst level. Raises LayoutMismatch unless the
-        points are (key, residual).
+        The actions count in lots of the goal. The leg's limit is the native price of its worst
+        level. Raises LayoutMismatch unless the points are (key, residual).
         """
         if len(query.points) != 2:
             raise LayoutMismatch(
@@ -111,7 +112,8 @@ class RoutingProblem:
             most_units=str(order.planned),
         )
         legs = (leg,) if order.planned else ()
-        return Actions(plan=plan, legs=legs), words([order.planned]), memory
+        actions = Actions(plan=plan, unit=plain(self.lot), legs=legs)
+        return actions, words([order.planned]), memory
 
     def settle(
         self, query: Query, outcomes: Sequence[tuple[Words, Sequence[Outcome] | None]]

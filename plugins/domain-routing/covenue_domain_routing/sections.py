@@ -1,11 +1,12 @@
 """Report sections: the standing plan over time, and the order that was executed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from covenue.hooks.domains import OpenedPlan, Plot, Section
 from covenue_domain_routing.goals import Terms, read_terms
+from covenue_domain_routing.opened import Orders, orders_of
 
 OPENED = (
     "Computed with all books opened, outside the cohort: no party and not the coordinator saw this "
@@ -26,25 +27,33 @@ EXECUTED = (
 
 
 def sections(figures: Mapping[str, Any], plans: Sequence[OpenedPlan]) -> Sequence[Section]:
-    """One section for each act that took place."""
-    by_mode = {"standing": figures["standing"], "executed": figures["executed"]}
+    """One act for each order that had plans; several orders of a mode are told apart by number."""
+    standing, executed = orders_of(plans)
     made: list[Section] = []
-    standing = next((plan for plan in plans if plan.mode == "standing"), None)
-    executed = next((plan for plan in plans if plan.mode != "standing"), None)
-    if standing is not None and by_mode["standing"]["plans"]:
-        made += _standing(by_mode["standing"], read_terms(standing.goal))
-    if executed is not None:
-        made.append(_executed(by_mode["executed"], read_terms(executed.goal)))
+    for suffix, held, order in _by_order(figures["standing"], standing):
+        if held["plans"]:
+            made += _standing(held, read_terms(order[0].goal), suffix)
+    for suffix, held, order in _by_order(figures["executed"], executed):
+        made.append(_executed(held, read_terms(order[0].goal), suffix))
     return tuple(made)
 
 
-def _standing(figures: Mapping[str, Any], terms: Terms) -> list[Section]:
+def _by_order(
+    figures: Mapping[str, Any], orders: Orders
+) -> Iterator[tuple[str, Mapping[str, Any], Sequence[OpenedPlan]]]:
+    """(suffix of titles, figures, plans) of each order, in the order's own units."""
+    each = figures.get("orders", [figures])
+    for number, (held, order) in enumerate(zip(each, orders, strict=False)):
+        yield (f", order {number}" if len(orders) > 1 else ""), held, order
+
+
+def _standing(figures: Mapping[str, Any], terms: Terms, suffix: str) -> list[Section]:
     rows = figures["plans"]
     numbers = tuple(float(row["k"]) for row in rows)
     venues = figures["venues"]
     return [
         Section(
-            title="A standing plan: cost",
+            title=f"A standing plan: cost{suffix}",
             text=f"{STANDING} {LEARNED} {OPENED}",
             figures=_standing_headline(figures, terms),
             columns=_columns(venues),
@@ -52,7 +61,7 @@ def _standing(figures: Mapping[str, Any], terms: Terms) -> list[Section]:
             plots=(_saving(rows), _cost(rows, terms)),
         ),
         Section(
-            title="A standing plan: split",
+            title=f"A standing plan: split{suffix}",
             text=(
                 "How the plan splits the order between venues, and what is lost to native steps: "
                 "a venue that trades in coarse steps gets its share rounded down. " + OPENED
@@ -162,14 +171,14 @@ def _cost(rows: Sequence[Mapping[str, Any]], terms: Terms) -> Plot:
     )
 
 
-def _executed(figures: Mapping[str, Any], terms: Terms) -> Section:
+def _executed(figures: Mapping[str, Any], terms: Terms, suffix: str) -> Section:
     fills = figures["fills"]
     venues = figures["venues"]
     numbers = tuple(float(row["k"]) for row in fills)
     filled = figures["filled_lots"]
     average = Fraction(figures["cost"], filled * terms.price_scale) if filled else None
     return Section(
-        title="An executed order",
+        title=f"An executed order{suffix}",
         text=f"{EXECUTED} {LEARNED}",
         figures={
             "filled, base currency": _text(filled * terms.lot, 5),

@@ -4,7 +4,7 @@ A line is `<local receive ns> <json>`: a REST snapshot, a depth diff, or a strea
 and skipped. Anything else ends the reading with file, line, field and value.
 """
 
-import gzip
+import json
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,6 +22,7 @@ from covenue_venue_recorded.grid import INT64_MAX, DecimalGrid, OffGrid
 
 CHUNK_BYTES = 1 << 20
 LINE_BYTES_MAX = 1 << 24
+GZIP_ONLY = 16 + zlib.MAX_WBITS
 DEPTH_STREAM = re.compile(r"depth(@[0-9]+ms)?", re.ASCII)
 SKIPPED_STREAMS = frozenset({"bookTicker", "trade"})
 BID, ASK = 0, 1
@@ -110,16 +111,21 @@ def _lines(file: Path, chunk_bytes: int) -> Iterator[bytes]:
     count = 0
     rest = b""
     try:
-        with gzip.open(file, "rb") as stream:
-            while chunk := stream.read(chunk_bytes):
-                *whole, rest = (rest + chunk).split(b"\n")
-                count += len(whole)
-                yield from whole
-                if len(rest) > LINE_BYTES_MAX:
-                    raise _damaged(file, count + 1, "line", f"over {LINE_BYTES_MAX} bytes")
+        for chunk in _inflated(file, chunk_bytes):
+            *whole, rest = (rest + chunk).split(b"\n")
+            count += len(whole)
+            yield from whole
+            if len(rest) > LINE_BYTES_MAX:
+                raise _damaged(file, count + 1, "line", f"over {LINE_BYTES_MAX} bytes")
     except FileNotFoundError as error:
         raise CaptureDamaged(
             "the capture is not there", "put the party's capture into its folder", file=str(file)
+        ) from error
+    except IsADirectoryError as error:
+        raise CaptureDamaged(
+            "the capture is a folder, not a file",
+            "name the gzip file that lies in the party's folder",
+            file=str(file),
         ) from error
     except (OSError, EOFError, zlib.error) as error:
         raise CaptureDamaged(
@@ -131,6 +137,38 @@ def _lines(file: Path, chunk_bytes: int) -> Iterator[bytes]:
         ) from error
     if rest:
         yield rest
+
+
+def _inflated(file: Path, chunk_bytes: int) -> Iterator[bytes]:
+    """The bytes of a gzip file, of one member or more, at most `chunk_bytes` at a time.
+
+    Stricter than the standard library, which skips zero bytes behind a member. Raises EOFError or
+    zlib.error when the file ends early, or holds anything but members.
+    """
+    with file.open("rb") as source:
+        data = b""
+        while True:
+            member = zlib.decompressobj(wbits=GZIP_ONLY)
+            while not member.eof:
+                data = data or source.read(chunk_bytes)
+                if not data:
+                    raise EOFError("the file ends within its compressed data")
+                yield member.decompress(data, chunk_bytes)
+                data = member.unconsumed_tail
+            data = member.unused_data or source.read(chunk_bytes)
+            if not data:
+                return
+
+
+def _refuse_twins(pairs: Sequence[tuple[str, object]]) -> None:
+    """Raise _Twin when a key of a JSON object is there twice."""
+    seen = [key for key, _ in pairs]
+    if len(set(seen)) < len(seen):
+        raise _Twin
+
+
+class _Twin(Exception):
+    """A key of a JSON object is there twice; decoders would silently take the last."""
 
 
 def _damaged(file: Path, line: int, name: str, value: str) -> CaptureDamaged:
@@ -202,15 +240,27 @@ class _Reader:
         try:
             stream = self._head.decode(text).stream
             if not stream:
-                self._take_depth(local, self._depth.decode(text))
+                depth = self._depth.decode(text)
+                self._require_keys(text, self._dialect.depth)
+                self._take_depth(local, depth)
             elif self._is_depth(stream):
-                self._take_diff(local, self._diff.decode(self._framed.decode(text).data))
+                diff = self._diff.decode(self._framed.decode(text).data)
+                self._require_keys(text, _Framed, self._dialect.diff)
+                self._take_diff(local, diff)
             else:
+                json.loads(text, object_pairs_hook=_refuse_twins)
                 self._skipped += 1
+        except _Twin as error:
+            raise _damaged(self._file, self._count, "keys", "a key is there twice") from error
         except msgspec.ValidationError as error:
             why, _, where = str(error).partition(" - at ")
             raise _damaged(self._file, self._count, where.strip("`") or "fields", why) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (
+            msgspec.DecodeError,
+            UnicodeDecodeError,
+            json.JSONDecodeError,
+            RecursionError,
+        ) as error:
             raise CaptureDamaged(
                 f"line {self._count} is cut off or no JSON",
                 "copy the file again and compare its SHA-256",
@@ -289,6 +339,15 @@ class _Reader:
         self._depths.append(
             Depth(self._count, position, local, depth.lastUpdateId, side, ticks, steps)
         )
+
+    def _require_keys(self, text: bytes, *kinds: type[msgspec.Struct]) -> None:
+        """Raise CaptureDamaged unless the text has one colon a field.
+
+        All fields are required, unknown ones refused, and no value of a sound line holds a colon:
+        one more is a key given twice.
+        """
+        expected = sum(len(kind.__struct_fields__) for kind in kinds)
+        self._require("keys", "a key is there twice", text.count(b":") == expected)
 
     def _require(self, name: str, value: str, holds: bool) -> None:
         if not holds:

@@ -17,12 +17,14 @@ class Executed:
     short: str
 
 
-def execute(sides: Sides, leg: Leg, number: int, instrument: Instrument, lot: Fraction) -> Executed:
+def execute(
+    sides: Sides, leg: Leg, number: int, instrument: Instrument, unit: Fraction
+) -> Executed:
     """Walk the opposite side from its best level to the leg's limit.
 
-    Each fill's units are its own whole lots, rounded down. The leg ends when its quantity is
-    filled, the next level is beyond the limit, or the next lot would pass `most_units`; the fill
-    cut short by `most_units` takes the fewest steps that make its units.
+    unit: of the actions. Each fill counts its own whole units, rounded down. The leg ends when its
+    quantity is filled, the next level is beyond the limit, or the next unit would pass
+    `most_units`; the fill cut short by `most_units` takes the fewest steps that make its units.
     """
     levels = reachable(sides, leg)
     wanted, units_left = int(leg.quantity_steps), int(leg.most_units)
@@ -30,8 +32,8 @@ def execute(sides: Sides, leg: Leg, number: int, instrument: Instrument, lot: Fr
     for ticks, resting in levels.tolist():
         if not wanted:
             break
-        steps = affordable(min(wanted, resting), ticks, units_left, instrument, lot)
-        units = instrument.base_lots(steps, ticks, lot)
+        steps = affordable(min(wanted, resting), ticks, units_left, instrument, unit)
+        units = instrument.base_lots(steps, ticks, unit)
         if steps:
             fills.append(
                 Fill(
@@ -57,12 +59,12 @@ def reachable(sides: Sides, leg: Leg) -> Levels:
 
 
 def affordable(
-    steps: int, ticks: int, units_left: int, instrument: Instrument, lot: Fraction
+    steps: int, ticks: int, units_left: int, instrument: Instrument, unit: Fraction
 ) -> int:
     """At most `steps`, such that their units do not pass `units_left`; whole steps only."""
 
     def units(quantity: int) -> int:
-        return instrument.base_lots(quantity, ticks, lot)
+        return instrument.base_lots(quantity, ticks, unit)
 
     if units(steps) <= units_left:
         return steps

@@ -1,5 +1,6 @@
 """A party's venue configuration, parsed once into frozen options."""
 
+import json
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,6 @@ KEYS = (
     "canonical",
     "tick",
     "step",
-    "lot",
     "stale_ms",
     "gaps",
     "journal",
@@ -32,13 +32,12 @@ Gaps = Literal["refuse", "wait"]
 class Options:
     """What a recorded venue is told.
 
-    lot: the domain's unit, in base currency. stale_ns: silence that makes the book unusable.
+    stale_ns: silence that makes the book unusable.
     gaps: `refuse` a gapped capture when it is opened, or `wait` for the next snapshot in it.
     """
 
     dialect: Dialect
     instrument: Instrument
-    lot: Fraction
     stale_ns: int
     capture: Path
     journal: Path | None
@@ -46,21 +45,17 @@ class Options:
 
 
 def parse_options(config: VenueConfig, folder: Path) -> Options:
-    """Options from a party's table. Raises BadInput, naming the key and its value."""
+    """Options from a party's table. Raises BadInput; its field is `venue_config.<key>`."""
     for key in config:
         if key not in KEYS:
-            raise BadInput(
-                "the venue knows no such key",
-                f"use only {', '.join(KEYS)}",
-                field=key,
-                value=str(config[key]),
+            raise _wrong(
+                "the venue knows no such key", f"use only {', '.join(KEYS)}", key, config[key]
             )
     dialect = _dialect(config)
     journal = _text(config, "journal", "")
     return Options(
         dialect=dialect,
         instrument=_instrument(config, dialect),
-        lot=_increment(config, "lot", "0.00001"),
         stale_ns=_stale_ms(config) * 1_000_000,
         capture=folder / _file_name(config),
         journal=Path(journal) if journal else None,
@@ -71,9 +66,7 @@ def parse_options(config: VenueConfig, folder: Path) -> Options:
 def _dialect(config: VenueConfig) -> Dialect:
     name = _text(config, "dialect", "")
     if name not in DIALECTS:
-        raise BadInput(
-            "no such dialect", f"use one of {', '.join(DIALECTS)}", field="dialect", value=name
-        )
+        raise _wrong("no such dialect", f"use one of {', '.join(DIALECTS)}", "dialect", name)
     return DIALECTS[name]
 
 
@@ -89,38 +82,36 @@ def _instrument(config: VenueConfig, dialect: Dialect) -> Instrument:
         )
     except ValidationError as error:
         first = error.errors()[0]
-        raise BadInput(
+        raise _wrong(
             "the instrument is not well formed",
             "write names in lower case and increments as plain decimals",
-            field=str(first["loc"][0]),
-            value=str(first["input"]),
+            str(first["loc"][0]),
+            first["input"],
         ) from error
 
 
 def _text(config: VenueConfig, key: str, default: str) -> str:
     value = config.get(key, default)
     if not isinstance(value, str):
-        raise BadInput("text is expected", f"quote the value of {key}", field=key, value=str(value))
+        raise _wrong("text is expected", f"quote the value of {key}", key, value)
     return value
 
 
 def _increment(config: VenueConfig, key: str, default: str) -> Fraction:
     text = _text(config, key, default)
     if not text.isascii() or not text.replace(".", "", 1).isdigit() or Fraction(text) <= 0:
-        raise BadInput(
-            "a positive decimal is expected", f'write {key} like "{default}"', field=key, value=text
-        )
+        raise _wrong("a positive decimal is expected", f'write {key} like "{default}"', key, text)
     return Fraction(text)
 
 
 def _stale_ms(config: VenueConfig) -> int:
     value = config.get("stale_ms", 10_000)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= STALE_MS_MAX:
-        raise BadInput(
+        raise _wrong(
             "a positive number of milliseconds is expected",
             f"use 1 to {STALE_MS_MAX}",
-            field="stale_ms",
-            value=str(value),
+            "stale_ms",
+            value,
         )
     return value
 
@@ -128,11 +119,11 @@ def _stale_ms(config: VenueConfig) -> int:
 def _file_name(config: VenueConfig) -> str:
     name = _text(config, "capture", "capture.gz")
     if name in {"", ".", ".."} or "/" in name or "\\" in name:
-        raise BadInput(
+        raise _wrong(
             "a file of the party's own folder is expected",
             "name the capture without a folder",
-            field="capture",
-            value=name,
+            "capture",
+            name,
         )
     return name
 
@@ -143,4 +134,18 @@ def _gaps(config: VenueConfig) -> Gaps:
         return "refuse"
     if value == "wait":
         return "wait"
-    raise BadInput("no such rule for gaps", "use refuse or wait", field="gaps", value=value)
+    raise _wrong("no such rule for gaps", "use refuse or wait", "gaps", value)
+
+
+def _wrong(what: str, advice: str, key: str, value: object) -> BadInput:
+    """An error at a key of the party's table, with the value as TOML writes it."""
+    text = value if isinstance(value, str) else _toml(value)
+    return BadInput(what, advice, field=f"venue_config.{key}", value=text[:200])
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value) if isinstance(value, str) else str(value)

@@ -82,6 +82,7 @@ class RecordedVenue:
     def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> Sequence[Outcome]:
         """Execute the legs, immediate or cancel, on the book at `now`; once an order id.
 
+        Fills count in the unit of the actions, which the domain set: the venue has none of its own.
         The outcome is in the journal before it is returned; the same id again returns it.
         """
         if order not in self._journal.orders:
@@ -197,9 +198,10 @@ class RecordedVenue:
             fills: list[Fill] = []
             takes: list[Take] = []
             short = ""
+            unit = Fraction(actions.unit)
             for number, leg in enumerate(actions.legs):
                 sides = self._sides(span, end, now, takes)
-                got = execute(sides, leg, number, self.instrument, self._options.lot)
+                got = execute(sides, leg, number, self.instrument, unit)
                 fills += got.fills
                 takes += [self._take(leg, fill, now) for fill in got.fills]
                 short = short or got.short
@@ -211,6 +213,8 @@ class RecordedVenue:
         """Why none of the legs may execute, or empty."""
         if now > valid_until:
             return "late"
+        if Fraction(actions.unit) <= 0:
+            return f"unit {actions.unit} counts nothing"
         least = Fraction(self.instrument.minimum) / Fraction(self.instrument.step)
         for leg in actions.legs:
             if leg.instrument != self.instrument.canonical:
