@@ -15,10 +15,9 @@ from covenue.replay.verdict import Check
 from covenue.rounds.fold import first_difference
 from covenue.rounds.identities import demo_identity
 from covenue.rounds.parts import domain_of
-from covenue.rounds.preflight import members_of
-from covenue.rounds.scenario import OrderEntry, ScenarioFile
-from covenue_contracts.canonical import sha256
-from covenue_contracts.plan import Goal, Order
+from covenue.rounds.preflight import goal_of, members_of, order_of
+from covenue.rounds.scenario import ScenarioFile
+from covenue_contracts.plan import Order
 
 ADVICE = (
     "give the scenario and the options of the run itself: see run.json beside the ledger, or "
@@ -38,36 +37,14 @@ def check_orders(log: AuditLog, scenario: ScenarioFile, registry: Registry) -> C
         if number == len(scenario.orders):
             raise _differs(index, "/", f"order {number}", f"{number} orders in the scenario")
         entry = scenario.orders[number]
-        table: dict[str, Any] = {**entry.goal, "mode": entry.mode}
-        goal = domain.goal(table, str(scenario.path))
+        goal = goal_of(domain, number, entry, str(scenario.path))
         _check_roster(index, order, scenario)
         _check_plugins(index, order, scenario)
-        expected = _expected(order, entry, goal, scenario)
+        expected = order_of(scenario, entry, goal, order.roster, order.plugins)
         found = first_difference(order.model_dump(), expected.model_dump())
         if found is not None:
             raise _differs(index, f"/body{found[0]}", found[1], found[2])
     return ("scenario", "pass", f"{len(recorded)} of its {len(scenario.orders)} orders, as begun")
-
-
-def _expected(order: Order, entry: OrderEntry, goal: Goal, scenario: ScenarioFile) -> Order:
-    """The order that the scenario gives; `plugins` are compared apart, by name and by content."""
-    return Order(
-        goal=goal,
-        mode=entry.mode,
-        plans_max=entry.plans,
-        every=str(entry.every),
-        until=str(entry.until),
-        roster=order.roster,
-        policy=scenario.policy,
-        deadlines=scenario.deadlines,
-        plugins=order.plugins,
-        solver=scenario.solver,
-        solver_options=dict(scenario.solver_options),
-        privacy=scenario.privacy,
-        rounds_max=entry.rounds_max,
-        retries=entry.retries,
-        seed=sha256(b"covenue/order-seed/1", scenario.seed.encode()),
-    )
 
 
 def _check_roster(index: int, order: Order, scenario: ScenarioFile) -> None:

@@ -1,6 +1,6 @@
 """Everything about a scenario that can be checked before a ledger exists."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,8 @@ from covenue.rounds import participant
 from covenue.rounds.identities import Identity, demo_identity
 from covenue.rounds.parts import domain_of, mechanism_of, solver_of
 from covenue.rounds.scenario import OrderEntry, PartyEntry, ScenarioFile
-from covenue_contracts.plan import Goal, Member, PluginRef
+from covenue_contracts.canonical import sha256
+from covenue_contracts.plan import Goal, Member, Order, PluginRef, Roster
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
     _check_reopens(scenario, registry)
     engine_of(scenario, registry)
     goals = tuple(
-        _goal(domain, number, order, file) for number, order in enumerate(scenario.orders)
+        goal_of(domain, number, order, file) for number, order in enumerate(scenario.orders)
     )
     parties = tuple(
         PreparedParty(entry, _checked_venue(registry, entry, file)) for entry in scenario.parties
@@ -120,7 +121,7 @@ def _wanted(scenario: ScenarioFile) -> list[tuple[str, str]]:
     ]
 
 
-def _goal(domain: Domain, number: int, order: OrderEntry, file: str) -> Goal:
+def goal_of(domain: Domain, number: int, order: OrderEntry, file: str) -> Goal:
     """An order's goal; `mode` is the order's own, and an error says which order it is."""
     table: dict[str, Any] = {**order.goal, "mode": order.mode}
     try:
@@ -218,6 +219,33 @@ def _check_budgets(
                 f"{'exact_max' if cost.kind == 'exact' else 'rho_max'}",
                 value=str(have),
             )
+
+
+def order_of(
+    scenario: ScenarioFile,
+    entry: OrderEntry,
+    goal: Goal,
+    roster: Roster,
+    plugins: Sequence[PluginRef],
+) -> Order:
+    """An order of a scenario, as the ledger records it."""
+    return Order(
+        goal=goal,
+        mode=entry.mode,
+        plans_max=entry.plans,
+        every=str(entry.every),
+        until=str(entry.until),
+        roster=roster,
+        policy=scenario.policy,
+        deadlines=scenario.deadlines,
+        plugins=tuple(plugins),
+        solver=scenario.solver,
+        solver_options=dict(scenario.solver_options),
+        privacy=scenario.privacy,
+        rounds_max=entry.rounds_max,
+        retries=entry.retries,
+        seed=sha256(b"covenue/order-seed/1", scenario.seed.encode()),
+    )
 
 
 def members_of(scenario: ScenarioFile, who: Mapping[str, Identity]) -> tuple[Member, ...]:

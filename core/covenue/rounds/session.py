@@ -38,12 +38,12 @@ from covenue.rounds.preflight import (
     PreparedParty,
     engine_of,
     members_of,
+    order_of,
     preview,
     venue_of,
 )
 from covenue.rounds.run import CoordinatorProcess, NodeProcess, follower, open_budgets
 from covenue.rounds.scenario import OrderEntry
-from covenue_contracts.canonical import sha256
 from covenue_contracts.catalogue import schema_digest
 from covenue_contracts.ledger import ClockReading
 from covenue_contracts.plan import Order
@@ -118,7 +118,7 @@ def run(
             "choose another --out, or continue it with `covenue run --resume`",
             file=str(out / LEDGER),
         )
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
     (out / PARTIES).mkdir(mode=0o700, exist_ok=True)
     with locked(out), ExitStack() as held:
         write_sidecar(prepared, out)
@@ -143,26 +143,7 @@ def _orders(
     scenario = prepared.scenario
     roster = make_roster(who["coordinator"].key.did, members_of(scenario, who))
     return tuple(
-        (
-            entry,
-            Order(
-                goal=goal,
-                mode=entry.mode,
-                plans_max=entry.plans,
-                every=str(entry.every),
-                until=str(entry.until),
-                roster=roster,
-                policy=scenario.policy,
-                deadlines=scenario.deadlines,
-                plugins=prepared.plugins,
-                solver=scenario.solver,
-                solver_options=dict(scenario.solver_options),
-                privacy=scenario.privacy,
-                rounds_max=entry.rounds_max,
-                retries=entry.retries,
-                seed=sha256(b"covenue/order-seed/1", scenario.seed.encode()),
-            ),
-        )
+        (entry, order_of(scenario, entry, goal, roster, prepared.plugins))
         for entry, goal in zip(scenario.orders, prepared.goals, strict=True)
     )
 

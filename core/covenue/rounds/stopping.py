@@ -27,10 +27,13 @@ def kill(plan: str, reason: str, ledger: Path, registry: Registry) -> dict[str, 
     out = ledger.resolve().parent
     if not ledger.is_file():
         raise BadInput("there is no ledger", "give the path of a plan.ledger", file=str(ledger))
+    (out / STOPPED).unlink(missing_ok=True)
     wish = json.dumps({"plan": plan, "reason": reason})
     for _ in range(PATIENCE):
         try:
             with locked(out):
+                if (answer := _answered(out, plan)) is not None:
+                    return _told(answer, plan, ledger)
                 (out / STOP).unlink(missing_ok=True)
                 return _kill_at_rest(plan, reason, ledger, registry)
         except LedgerBusy:
