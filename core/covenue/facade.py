@@ -24,7 +24,7 @@ from covenue.ledger.audit_log import AuditLog
 from covenue.privacy.guards import remembered
 from covenue.registry.load import Registry
 from covenue.registry.negotiate import check_contracts, check_needs
-from covenue.rounds import coordinator, participant
+from covenue.rounds import coordinator, node_state
 from covenue.rounds.clocks import RecordedClock
 from covenue.rounds.identities import Identity, demo_identity
 from covenue.rounds.opened import traffic
@@ -343,7 +343,7 @@ class Warm:
         )
         open_budgets(log, [budget], self._clock.read())
         venue, identity = self._venues[name], self._identities[name]
-        own = participant.Self(
+        own = node_state.Self(
             identity.key, identity.master, venue.problem_of, mechanism, schema_digest
         )
         followed = follower(self._log.origin, self._log.did)

@@ -8,7 +8,7 @@ from tests.rounds.machine import Around
 
 from covenue.errors import LedgerDamaged
 from covenue.privacy.accountant import Account
-from covenue.rounds import participant, run
+from covenue.rounds import node_state, participant, run
 from covenue.testing.cohorts import Cohort, Setting
 from covenue.testing.laws import broken_laws
 from covenue_contracts.ledger import ClockReading
@@ -76,9 +76,9 @@ def test_an_act_after_the_kill_switch_is_seen(monkeypatch: pytest.MonkeyPatch) -
     outcomes = run.NodeProcess._outcomes
 
     def anyway(
-        node: run.NodeProcess, act: participant.Act, clock: ClockReading
+        node: run.NodeProcess, act: node_state.Act, clock: ClockReading
     ) -> Sequence[Outcome]:
-        allowed = participant.Act(act.order, act.actions, act.valid_until, may_apply=True)
+        allowed = node_state.Act(act.order, act.actions, act.valid_until, may_apply=True)
         return outcomes(node, allowed, clock)
 
     monkeypatch.setattr(run.NodeProcess, "_outcomes", anyway)

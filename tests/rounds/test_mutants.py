@@ -11,7 +11,7 @@ from tests.rounds.machine import profile, schedules
 from covenue.hooks.engines import TailReply
 from covenue.hooks.venues import NEVER_SEEN
 from covenue.numerics.words import Words
-from covenue.rounds import coordinator, participant, run
+from covenue.rounds import coordinator, node_state, participant, run
 from covenue.testing import domains
 from covenue_contracts.contract import Contract
 from covenue_contracts.ledger import ClockReading, KillSwitch
@@ -47,8 +47,8 @@ def sending_before_the_append(patch: pytest.MonkeyPatch) -> None:
 
     def store_later(
         node: run.NodeProcess,
-        event: participant.Event,
-        step: participant.Step,
+        event: node_state.Event,
+        step: node_state.Step,
         clock: ClockReading,
     ) -> None:
         late[node].append((event, step, clock))

@@ -9,7 +9,7 @@ from tests.rounds.machine import Around
 
 from covenue.errors import BadInput
 from covenue.ledger.entries import Entry
-from covenue.rounds import participant
+from covenue.rounds import node_state, participant
 from covenue.rounds.messages import open_message
 from covenue.rounds.run import NodeProcess
 from covenue.testing.cohorts import Cohort, Setting, identity
@@ -157,7 +157,7 @@ def test_an_outcome_of_an_unknown_order_changes_no_deed() -> None:
     at = cohort()
     node = at.node(0)
     stray = OutcomeSeen(plan="0" * 64, order="0" * 64, outcomes="0" * 64)
-    step = participant.advance(at._own(0), node.state, participant.Event(0, stray))
+    step = participant.advance(at._own(0), node.state, node_state.Event(0, stray))
     assert step.entries == ()
     assert step.state.deeds == node.state.deeds
 
@@ -168,7 +168,7 @@ def test_a_state_pinned_for_another_plan_is_ignored() -> None:
     pinned = SnapshotPinned(
         plan="0" * 64, as_of="0", state=None, digest=None, blob=None, changed=True, reason="stale"
     )
-    step = participant.advance(at._own(0), node.state, participant.Event(0, pinned))
+    step = participant.advance(at._own(0), node.state, node_state.Event(0, pinned))
     assert step.entries == ()
     assert step.state.plan is None
 
@@ -242,14 +242,14 @@ def proposed() -> tuple[Cohort, NodeProcess]:
     return at, at.node(0)
 
 
-def told(at: Cohort, go: PlanGo) -> participant.Step:
+def told(at: Cohort, go: PlanGo) -> node_state.Step:
     """What node 0 makes of a go, whoever gave it."""
     header = EntryHeader(
         v=1, kind="plan.go", author=at.did(3), nonce="0" * 32, clock=at.clock(3), refs=()
     )
     node = at.node(0)
     tail = Tail(start=node.wants(), end=node.wants() + 1, bundle="0" * 64, checkpoint="")
-    event = participant.Event(at.now, tail, (Entry(header, go, b""),))
+    event = node_state.Event(at.now, tail, (Entry(header, go, b""),))
     return participant.advance(at._own(0), node.state, event)
 
 

@@ -16,7 +16,7 @@ from covenue.registry.load import Registry
 from covenue.replay.orders import check_orders
 from covenue.replay.verdict import NOT_HERE, VENUES, Check, Verdict, failed
 from covenue.replay.verify import TRANSCRIPT, advised, open_ledger, verify
-from covenue.rounds import participant
+from covenue.rounds import node_state, participant
 from covenue.rounds.delta_sync import Followed
 from covenue.rounds.fold import (
     COORDINATOR_INPUTS,
@@ -73,9 +73,9 @@ class _VenueReplay:
     followed: Followed
     heads: Mapping[int, bytes]
     open_venue: Callable[[], VenueAdapter]
-    actions: dict[str, participant.Act] = field(default_factory=dict)
+    actions: dict[str, node_state.Act] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
-    applied: list[tuple[participant.Act, int]] = field(default_factory=list)
+    applied: list[tuple[node_state.Act, int]] = field(default_factory=list)
     walls: dict[str, list[int]] = field(default_factory=dict)
     snapshots: int = 0
 
@@ -91,7 +91,7 @@ class _VenueReplay:
             self.uploads.update({o.blob: o.body for o in self.fold.state.outbox})
             self.note_actions(group)
 
-    def event(self, group: Group) -> participant.Event:
+    def event(self, group: Group) -> node_state.Event:
         """The input as this party's data gives it, at the recorded time."""
         body = group.input.body
         if isinstance(body, Tail):
@@ -106,7 +106,7 @@ class _VenueReplay:
             return replace(event, body=pinned)
         return self.acted(group)
 
-    def acted(self, group: Group) -> participant.Event:
+    def acted(self, group: Group) -> node_state.Event:
         """What the venue answers when it is asked again at the recorded time."""
         body = group.input.body
         assert isinstance(body, OutcomeSeen)  # noqa: S101 -- the only input left
@@ -122,7 +122,7 @@ class _VenueReplay:
         entry, _ = participant.outcome_entry(body.plan, body.order, outcomes)
         return replace(recorded, body=entry, outcomes=outcomes)
 
-    def applied_at(self, act: participant.Act, wall: int) -> tuple[Outcome, ...]:
+    def applied_at(self, act: node_state.Act, wall: int) -> tuple[Outcome, ...]:
         """What the venue answers to an order at a time; a venue asked at another time forgets.
 
         A crash after the venue's answer and before its entry leaves only times of earlier entries
@@ -313,7 +313,7 @@ def _venue_replay(  # noqa: PLR0917 -- wiring: each argument is one part
         config = dict(party.venue_config)
         return cast("VenueAdapter", registry.build("venues", party.venue, config, party.folder))
 
-    own = participant.Self(
+    own = node_state.Self(
         identity.key,
         identity.master,
         builder(domain_of(registry, order.goal.domain), party.config),

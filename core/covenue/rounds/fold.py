@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from covenue.errors import ReplayDiffers
 from covenue.ledger.entries import Entry
-from covenue.rounds import coordinator, participant
+from covenue.rounds import coordinator, node_state, participant
 from covenue.rounds.messages import open_message
 from covenue_contracts.contract import Contract
 from covenue_contracts.ledger import ClockReading
@@ -53,11 +53,11 @@ class CoordinatorFold:
 class NodeFold:
     """A node's state under its inputs."""
 
-    def __init__(self, own: participant.Self, state: participant.State) -> None:
+    def __init__(self, own: node_state.Self, state: node_state.State) -> None:
         self.own = own
         self.state = state
 
-    def apply(self, event: participant.Event) -> participant.Step:
+    def apply(self, event: node_state.Event) -> node_state.Step:
         """Fold one input."""
         step = participant.advance(self.own, self.state, event)
         self.state = step.state

@@ -13,7 +13,7 @@ Source: architecture.md, sections 3 and 4; privacy.md, section 5.
 """
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,12 +35,10 @@ from covenue.hooks.privacy import (
 )
 from covenue.hooks.venues import Snapshot
 from covenue.identity.envelopes import seal
-from covenue.identity.keys import SigningKey, derive
+from covenue.identity.keys import derive
 from covenue.identity.roster import roster_digest
 from covenue.ledger.audit_log import blob_digest
-from covenue.ledger.entries import Entry
 from covenue.numerics.words import Words, frozen, subtract, total
-from covenue.privacy.accountant import Account
 from covenue.privacy.composition import Mechanism
 from covenue.privacy.guards import (
     Attendance,
@@ -58,6 +56,18 @@ from covenue.rounds.messages import (
     query_digest,
     round_context,
 )
+from covenue.rounds.node_state import (
+    Act,
+    Deed,
+    Due,
+    Event,
+    NodePlan,
+    Owed,
+    Self,
+    State,
+    Step,
+    View,
+)
 from covenue.rounds.votes import choice_text, sign_vote, votes_of
 from covenue_contracts.canonical import canonical, digest, sha256
 from covenue_contracts.contract import Contract
@@ -74,8 +84,6 @@ from covenue_contracts.ledger import (
 )
 from covenue_contracts.local import Actions, Outcome, Outcomes
 from covenue_contracts.plan import (
-    Goal,
-    Member,
     Order,
     PlanClose,
     PlanGo,
@@ -92,168 +100,6 @@ from covenue_contracts.shared import Query, SharedSignals
 ANSWER_QUERY = Query(kind="depth", after=None, multipliers=None, points=())
 COMMIT_QUERY = Query(kind="commit", after=None, multipliers=None, points=())
 SETTLE_QUERY = Query(kind="settle", after=None, multipliers=None, points=())
-BuildProblem = Callable[[Goal, Sequence[Member], Member, Snapshot], LocalProblem]
-
-
-@dataclass(frozen=True)
-class Self:
-    """Who this node is, and the pure parts that its plugins give it."""
-
-    key: SigningKey
-    master: bytes
-    build: BuildProblem
-    mechanism: Mechanism
-    schema_digest: Callable[[str], str]
-
-    @property
-    def did(self) -> str:
-        """This node's did:key."""
-        return self.key.did
-
-
-@dataclass(frozen=True)
-class Event:
-    """An input: its entry, the node's wall time, and what the entry names by digest.
-
-    checkpoint: the head of the node's own log before this input, base64.
-    """
-
-    wall: int
-    body: Tail | SnapshotPinned | OutcomeSeen
-    entries: tuple[Entry, ...] = ()
-    blobs: Mapping[str, bytes] = field(default_factory=dict)
-    snapshot: Snapshot | None = None
-    outcomes: tuple[Outcome, ...] = ()
-    checkpoint: str = ""
-
-
-@dataclass(frozen=True)
-class View:
-    """What the coordinator's log says, as far as this node has read it.
-
-    orders, plans: how many orders there were, and how many plans of the newest. attendance: of
-    this plan; before: of the last plan that released a total. distrust: why this node takes no
-    part, however the coordinator asks.
-    """
-
-    order: Order | None = None
-    orders: int = 0
-    plans: int = 0
-    plan: PlanOpen | None = None
-    joined: tuple[str, ...] = ()
-    setups: Mapping[str, bytes] = field(default_factory=dict)
-    distrust: str = ""
-    query: QueryAsked | None = None
-    rounds: int = 0
-    messages: tuple[StageMessage, ...] = ()
-    cohort: tuple[str, ...] | None = None
-    go: PlanGo | None = None
-    settle_read: bool = False
-    killed: bool = False
-    closed: bool = True
-    attendance: Attendance | None = None
-    before: Attendance | None = None
-
-
-@dataclass(frozen=True)
-class Owed:
-    """A message that this node owes the coordinator until the ledger shows it."""
-
-    plan: str
-    round: int
-    phase: str
-    blob: str
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Deed:
-    """What a go obliged this node to: planned words, its order id once acted, what came of it."""
-
-    plan: str
-    planned: Words
-    order: str | None = None
-    actions: Actions | None = None
-    valid_until: int = 0
-    outcomes: tuple[Outcome, ...] | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether the venue still owes a final word."""
-        if self.order is None:
-            return False
-        return self.outcomes is None or any(o.status == "unknown" for o in self.outcomes)
-
-
-@dataclass(frozen=True)
-class NodePlan:
-    """This node's side of the current plan."""
-
-    plan: str
-    problem: LocalProblem | None
-    pinned: str | None = None
-    stage: Any = None
-    begun: int = 0
-    heard: int = 0
-    ctx: RoundContext | None = None
-    votes: Mapping[int, str] = field(default_factory=dict)
-    actions: Actions | None = None
-    planned: Words | None = None
-    commitment: str = ""
-    commit_query: str = ""
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything a node knows; `snapshot` names the state behind the last total it was in.
-
-    said: the messages of this plan, by blob. behind: the coordinator holds a message of ours that
-    this log never recorded: the log was set back, and whatever it says of budgets and deeds is old.
-    """
-
-    accounts: Mapping[str, Account]
-    size: int = 0
-    view: View = field(default_factory=View)
-    plan: NodePlan | None = None
-    memories: Mapping[str, bytes] = field(default_factory=dict)
-    kept: tuple[str, ...] = ()
-    charged: Mapping[int, Charge] = field(default_factory=dict)
-    deeds: tuple[Deed, ...] = ()
-    counted: Words | None = None
-    sent_settle: Mapping[int, Words] = field(default_factory=dict)
-    outbox: tuple[Owed, ...] = ()
-    said: frozenset[str] = frozenset()
-    behind: bool = False
-    sequence: int = 0
-    snapshot: str = ""
-
-
-@dataclass(frozen=True)
-class Act:
-    """An order id that wants reconciling, and applying where that is still allowed."""
-
-    order: str
-    actions: Actions
-    valid_until: int
-    may_apply: bool
-
-
-@dataclass(frozen=True)
-class Due:
-    """What the node's surroundings must now do for it."""
-
-    pin: PlanOpen | None
-    acts: tuple[Act, ...]
-    sends: tuple[Owed, ...]
-
-
-@dataclass(frozen=True)
-class Step:
-    """The result of one input: the new state, derived entries, and bytes they name."""
-
-    state: State
-    entries: tuple[Contract, ...]
-    blobs: tuple[bytes, ...]
 
 
 @dataclass

@@ -14,7 +14,7 @@ from covenue.ledger.audit_log import AuditLog, blob_digest
 from covenue.ledger.entries import entry_kind
 from covenue.ledger.tree import Frontier
 from covenue.privacy.accountant import Account
-from covenue.rounds import coordinator, participant
+from covenue.rounds import coordinator, node_state, participant
 from covenue.rounds.delta_sync import Followed, follow, pack, read_entry, unpack
 from covenue.rounds.fold import (
     COORDINATOR_INPUTS,
@@ -145,7 +145,7 @@ class NodeProcess:
 
     def __init__(
         self,
-        own: participant.Self,
+        own: node_state.Self,
         log: AuditLog,
         venue: VenueAdapter,
         followed: Followed,
@@ -165,7 +165,7 @@ class NodeProcess:
         return self._fold.own.did
 
     @property
-    def state(self) -> participant.State:
+    def state(self) -> node_state.State:
         """The folded state."""
         return self._fold.state
 
@@ -198,7 +198,7 @@ class NodeProcess:
             checkpoint=base64.b64encode(tail.checkpoint).decode("ascii"),
         )
         entries = tuple(read_entry(data) for data in tail.entries)
-        self._take(participant.Event(int(clock.wall), body, entries, tail.blobs), clock)
+        self._take(node_state.Event(int(clock.wall), body, entries, tail.blobs), clock)
         self._followed = followed
 
     def _pin(self, clock: ClockReading) -> None:
@@ -210,7 +210,7 @@ class NodeProcess:
         body = pinned_entry(opened.plan, opened.as_of, snapshot, reason, self.state.snapshot)
         if snapshot is not None and body.blob is not None:
             self.log.put_blob(snapshot.body)
-        event = participant.Event(
+        event = node_state.Event(
             int(clock.wall), body, snapshot=snapshot, checkpoint=head(self.log)
         )
         self._take(event, clock)
@@ -224,10 +224,10 @@ class NodeProcess:
                 continue
             body, blob = participant.outcome_entry(deed.plan, act.order, outcomes)
             self.log.put_blob(blob)
-            event = participant.Event(int(clock.wall), body, outcomes=tuple(outcomes))
+            event = node_state.Event(int(clock.wall), body, outcomes=tuple(outcomes))
             self._take(event, clock)
 
-    def _outcomes(self, act: participant.Act, clock: ClockReading) -> Sequence[Outcome]:
+    def _outcomes(self, act: node_state.Act, clock: ClockReading) -> Sequence[Outcome]:
         try:
             known = reconciled(self._venue, act.order)
             if not isinstance(known, NeverSeen):
@@ -239,7 +239,7 @@ class NodeProcess:
             return (Outcome(order=act.order, status="unknown", fills=(), reason="venue error"),)
         return (Outcome(order=act.order, status="refused", fills=(), reason="late"),)
 
-    def _take(self, event: participant.Event, clock: ClockReading) -> None:
+    def _take(self, event: node_state.Event, clock: ClockReading) -> None:
         before = self._fold.state
         step = self._fold.apply(event)
         try:
@@ -248,13 +248,13 @@ class NodeProcess:
             self._fold.state = before  # what is not stored did not happen
             raise
 
-    def _store(self, event: participant.Event, step: participant.Step, clock: ClockReading) -> None:
+    def _store(self, event: node_state.Event, step: node_state.Step, clock: ClockReading) -> None:
         """Make a step durable; nothing that it says leaves before this returns."""
         for blob in step.blobs:
             self.log.put_blob(blob)
         self.log.append(items(event.body, *step.entries), clock)
 
-    def _recorded_event(self, group: Group, heads: Mapping[int, bytes]) -> participant.Event:
+    def _recorded_event(self, group: Group, heads: Mapping[int, bytes]) -> node_state.Event:
         body = group.input.body
         if isinstance(body, Tail):
             event, self._followed = tail_event(self.log, group, self._followed)
@@ -314,14 +314,14 @@ def head(log: AuditLog) -> str:
     return base64.b64encode(log.checkpoint()).decode("ascii")
 
 
-def opened_state(log: AuditLog) -> participant.State:
+def opened_state(log: AuditLog) -> node_state.State:
     """A node's first state: the budgets that its log opened."""
     accounts = {
         entry.body.budget.signal: Account(entry.body.budget)
         for entry in log.entries(0, log.size)
         if isinstance(entry.body, BudgetOpened)
     }
-    return participant.State(accounts)
+    return node_state.State(accounts)
 
 
 def open_budgets(log: AuditLog, budgets: Sequence[PrivacyBudget], clock: ClockReading) -> None:
@@ -331,7 +331,7 @@ def open_budgets(log: AuditLog, budgets: Sequence[PrivacyBudget], clock: ClockRe
 
 def tail_event(
     log: AuditLog, group: Group, followed: Followed
-) -> tuple[participant.Event, Followed]:
+) -> tuple[node_state.Event, Followed]:
     """A recorded tail as an event, checked against the coordinator's signed root again."""
     body = group.input.body
     assert isinstance(body, Tail)  # noqa: S101 -- the caller asked by kind
@@ -345,23 +345,23 @@ def tail_event(
             f"entry {group.index}",
         )
     entries = tuple(read_entry(data) for data in raw)
-    return participant.Event(int(group.clock.wall), body, entries, blobs), after
+    return node_state.Event(int(group.clock.wall), body, entries, blobs), after
 
 
-def snapshot_event(group: Group, snapshot: Snapshot | None, before: bytes) -> participant.Event:
+def snapshot_event(group: Group, snapshot: Snapshot | None, before: bytes) -> node_state.Event:
     """A recorded pinning as an event; `before` is the log's head before the step."""
     body = group.input.body
     assert isinstance(body, SnapshotPinned)  # noqa: S101 -- the caller asked by kind
     checkpoint = base64.b64encode(before).decode("ascii")
-    return participant.Event(int(group.clock.wall), body, snapshot=snapshot, checkpoint=checkpoint)
+    return node_state.Event(int(group.clock.wall), body, snapshot=snapshot, checkpoint=checkpoint)
 
 
-def outcome_event(log: AuditLog, group: Group) -> participant.Event:
+def outcome_event(log: AuditLog, group: Group) -> node_state.Event:
     """A recorded outcome as an event."""
     body = group.input.body
     assert isinstance(body, OutcomeSeen)  # noqa: S101 -- the caller asked by kind
     outcomes = parse_as(Outcomes, log.get_blob(body.outcomes)).outcomes
-    return participant.Event(int(group.clock.wall), body, outcomes=outcomes)
+    return node_state.Event(int(group.clock.wall), body, outcomes=outcomes)
 
 
 def follower(origin: str, log_key: str) -> Followed:

@@ -13,7 +13,7 @@ from covenue.hooks.ledgers import LedgerBackend
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
 from covenue.registry.load import Registry
-from covenue.rounds import participant
+from covenue.rounds import node_state
 from covenue.rounds.clocks import RecordedClock
 from covenue.rounds.identities import Identity
 from covenue.rounds.opened import ending, opened_plans, rounds_median, traffic
@@ -241,7 +241,7 @@ def _node(
     logs: Mapping[str, AuditLog],
     plan: AuditLog,
 ) -> NodeProcess:
-    own = participant.Self(
+    own = node_state.Self(
         identity.key,
         identity.master,
         builder(prepared.domain, party.entry.config),

@@ -23,7 +23,7 @@ from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog, blob_digest
 from covenue.numerics.words import Words, words
 from covenue.privacy.composition import Mechanism
-from covenue.rounds import participant
+from covenue.rounds import node_state
 from covenue.rounds.coordinator import Parts
 from covenue.rounds.delta_sync import read_entry
 from covenue.rounds.identities import Identity, demo_identity
@@ -525,14 +525,14 @@ class Cohort:
         budgets = self.setting.budgets
         return budgets[index % len(budgets)] if budgets else self.setting.budget
 
-    def _own(self, index: int) -> participant.Self:
+    def _own(self, index: int) -> node_state.Self:
         key, _ = _keyed(*self._role(index))
 
         def build(goal: Any, members: Any, member: Member, snapshot: Snapshot) -> Any:
             return self.domain.problem(goal, members, member, snapshot, {})
 
         master = identity(*self._role(index)).master
-        return participant.Self(key, master, build, self.mechanism, lambda _: NO_SCHEMA)
+        return node_state.Self(key, master, build, self.mechanism, lambda _: NO_SCHEMA)
 
     def _resolve(self, order: Order) -> Parts:
         return Parts(self.domain.coupling, TrialSolver(), self.mechanism)
