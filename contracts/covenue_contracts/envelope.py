@@ -52,11 +52,3 @@ class Decline(Contract):
 
     query: Digest
     reason: Name
-
-
-@contract("vote/v1")
-class Vote(Contract):
-    """The one choice that a node signs in a round: the digest of a set of uploads, or an abort."""
-
-    choice: Digest
-    abort: bool

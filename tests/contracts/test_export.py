@@ -50,14 +50,14 @@ def test_every_missing_drifted_and_extra_file_is_named(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "schemas/goal/v1.json").unlink()
-    (root / "schemas/vote/v1.json").write_bytes(b"{}\n")
+    (root / "schemas/upload/v1.json").write_bytes(b"{}\n")
     (root / "schemas/goal/v2.json").write_bytes(b"{}\n")
     monkeypatch.setattr(export, "home", lambda: root)
     assert export.main(["--check"]) == 1
     assert capsys.readouterr().err.splitlines() == [
         "schemas/goal/v1.json: missing",
         "schemas/goal/v2.json: extra",
-        "schemas/vote/v1.json: drifted",
+        "schemas/upload/v1.json: drifted",
     ]
     assert export.main(["--write"]) == 0
     assert export.main(["--check"]) == 0
@@ -69,17 +69,17 @@ def test_a_released_schema_is_never_written_again(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert export.release(root) == []
-    before = (root / "schemas/vote/v1.json").read_bytes()
+    before = (root / "schemas/upload/v1.json").read_bytes()
     changed = export.files()
-    changed["schemas/vote/v1.json"] = b"{}\n"
+    changed["schemas/upload/v1.json"] = b"{}\n"
     digests = json.loads(changed["schemas/digests.json"])
-    changed["schemas/digests.json"] = pretty({**digests, "vote/v1": "0" * 64})
+    changed["schemas/digests.json"] = pretty({**digests, "upload/v1": "0" * 64})
     monkeypatch.setattr(export, "files", lambda: changed)
-    line = "schemas/vote/v1.json: vote/v1 is released and its schema changed; make a new version"
+    line = "schemas/upload/v1.json: upload/v1 is released and its schema changed; make a new version"
     assert line in export.check(root)
     assert export.write(root) == [line]
     assert export.release(root) != []
-    assert (root / "schemas/vote/v1.json").read_bytes() == before
+    assert (root / "schemas/upload/v1.json").read_bytes() == before
 
 
 @pytest.mark.usefixtures("schemas_only")
@@ -87,11 +87,11 @@ def test_without_the_record_of_releases_the_change_would_be_written(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert export.release(root) == []
-    changed = {**export.files(), "schemas/vote/v1.json": b"{}\n"}
+    changed = {**export.files(), "schemas/upload/v1.json": b"{}\n"}
     monkeypatch.setattr(export, "files", lambda: changed)
     monkeypatch.setattr(export, "released", lambda _root: {})
     assert export.write(root) == []
-    assert (root / "schemas/vote/v1.json").read_bytes() == b"{}\n"
+    assert (root / "schemas/upload/v1.json").read_bytes() == b"{}\n"
 
 
 def test_an_installed_copy_is_only_checked(
