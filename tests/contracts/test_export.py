@@ -75,7 +75,9 @@ def test_a_released_schema_is_never_written_again(
     digests = json.loads(changed["schemas/digests.json"])
     changed["schemas/digests.json"] = pretty({**digests, "upload/v1": "0" * 64})
     monkeypatch.setattr(export, "files", lambda: changed)
-    line = "schemas/upload/v1.json: upload/v1 is released and its schema changed; make a new version"
+    line = (
+        "schemas/upload/v1.json: upload/v1 is released and its schema changed; make a new version"
+    )
     assert line in export.check(root)
     assert export.write(root) == [line]
     assert export.release(root) != []

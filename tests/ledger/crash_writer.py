@@ -37,15 +37,19 @@ def write_for_ever(path: Path, out: int) -> None:
         os.write(out, b"%d\n" % number)
 
 
-def one_life(path: Path, after_s: float) -> int:
-    """Start a writer, kill it; the last size that it acknowledged, or 0."""
+def one_life(path: Path, after_s: float, *, after_its_first_word: bool) -> int:
+    """Start a writer, kill it; the last size that it acknowledged, or 0.
+
+    The time runs from its start, which may hit the opening of the ledger, or from its first
+    acknowledgement, which a slow machine cannot miss.
+    """
     read, out = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read)
         write_for_ever(path, out)
     os.close(out)
-    said = b""
+    said = os.read(read, 65536) if after_its_first_word else b""
     until = time.monotonic() + after_s
     while (left := until - time.monotonic()) > 0:
         if select.select([read], [], [], left)[0]:
@@ -70,8 +74,9 @@ def main() -> None:
     )
     log.close()
     drawn = random.Random(7)
-    for _ in range(kills):
-        sys.stdout.write(f"{one_life(path, drawn.uniform(0.002, 0.08))}\n")
+    for number in range(kills):
+        after_s, late = drawn.uniform(0.002, 0.08), number % 2 == 1
+        sys.stdout.write(f"{one_life(path, after_s, after_its_first_word=late)}\n")
         sys.stdout.flush()
         sys.stdin.readline()
 
