@@ -222,7 +222,7 @@ def test_a_changed_byte_of_the_gzip_body_is_refused(tmp_path: Path) -> None:
         RecordedVenue({"dialect": "binance-spot"}, tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"1700000000000000000 {}\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"1700000000000000000 {}\n", gzip.compress(b"", mtime=0)])
 def test_an_empty_or_plain_file_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "capture.gz").write_bytes(content)
     with pytest.raises(CaptureDamaged):
@@ -241,7 +241,7 @@ def test_bytes_behind_the_gzip_are_refused(tail: bytes, tmp_path: Path) -> None:
 
 def test_a_capture_in_several_gzip_members_is_read_whole(tmp_path: Path) -> None:
     lines = capture_lines(SPOT, session())
-    members = [gzip.compress(part) for part in (lines[0][:9], lines[0][9:], *lines[1:])]
+    members = [gzip.compress(part, mtime=0) for part in (lines[0][:9], lines[0][9:], *lines[1:])]
     for chunk_bytes in (1, 7, 1 << 20):
         (tmp_path / "capture.gz").write_bytes(b"".join(members))
         venue = RecordedVenue({"dialect": "binance-spot"}, tmp_path, chunk_bytes=chunk_bytes)

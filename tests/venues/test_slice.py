@@ -203,7 +203,7 @@ def test_cutting_keeps_original_lines_and_is_deterministic(tmp_path: Path) -> No
         b'9 {"stream":"x@depth@0ms","data":{}}\n',
     ]
     source = tmp_path / "source.gz"
-    source.write_bytes(gzip.compress(b"".join(lines)))
+    source.write_bytes(gzip.compress(b"".join(lines), mtime=0))
     cuts = []
     for name in ("one.gz", "two.gz"):
         result = CliRunner().invoke(main, [str(source), str(tmp_path / name), "--until", "8"])
@@ -215,7 +215,7 @@ def test_cutting_keeps_original_lines_and_is_deterministic(tmp_path: Path) -> No
 
 def test_cutting_never_overwrites(tmp_path: Path) -> None:
     source = tmp_path / "source.gz"
-    source.write_bytes(gzip.compress(b""))
+    source.write_bytes(gzip.compress(b"", mtime=0))
     (tmp_path / "dest.gz").write_bytes(b"kept")
     result = CliRunner().invoke(main, [str(source), str(tmp_path / "dest.gz"), "--until", "8"])
     assert result.exit_code == 1
@@ -223,7 +223,7 @@ def test_cutting_never_overwrites(tmp_path: Path) -> None:
     assert (tmp_path / "dest.gz").read_bytes() == b"kept"
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"no time {}\n")])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"no time {}\n", mtime=0)])
 def test_cutting_something_else_leaves_nothing(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "source.gz").write_bytes(content)
     result = CliRunner().invoke(
