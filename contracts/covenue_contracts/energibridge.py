@@ -162,6 +162,24 @@ class PoolState(Contract):
     log_index: Count
 
 
+@contract("asset/v1")
+class Asset(Contract):
+    """One asset; a native unit of it is 10^-decimals."""
+
+    name: Text
+    decimals: Annotated[int, Field(ge=0, le=18)]
+
+
+@contract("pool-set/v1")
+class PoolSet(Contract):
+    """All pools of one venue at an instant; `pools` name their assets by those listed."""
+
+    venue: Name
+    assets: Annotated[tuple[Asset, ...], Field(min_length=1)]
+    pools: tuple[PoolState, ...]
+    stamp: ClockStamp
+
+
 @contract("fee-tier/v1")
 class FeeTier(Contract):
     """Fees from a volume on; negative is a rebate."""

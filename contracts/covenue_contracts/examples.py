@@ -27,6 +27,7 @@ CLOCK: dict[str, Any] = {
 }
 GOAL: dict[str, Any] = {
     "domain": "routing",
+    "aim": "fill",
     "remaining": ["10000000"],
     "terms": {"side": "buy", "limit": None, "lot_exponent": -5, "partial": True, "legs": [1, 2]},
 }

@@ -45,17 +45,33 @@ class Leg(Contract):
     most_units: Natural
 
 
+@contract("swap/v1")
+class Swap(Contract):
+    """One exchange with a pool, all or nothing: pay `paid` of one asset, get at least `least`.
+
+    Both amounts are in native units of their asset.
+    """
+
+    pool: Text
+    pays: Text
+    gets: Text
+    paid: Natural
+    least: Natural
+
+
 @contract("actions/v1")
 class Actions(Contract):
     """What one participant does when its plan goes; committed to by hash before it may.
 
     unit: what `most_units` and a fill's `units` count, in the domain's own measure (base currency
     for orders on books); positive. It travels with the legs so that both sides count alike.
+    legs go to a book, swaps to pools; a venue refuses what it does not have.
     """
 
     plan: Digest
     unit: Decimal
     legs: tuple[Leg, ...]
+    swaps: tuple[Swap, ...]
 
 
 @contract("fill/v1")
@@ -68,13 +84,26 @@ class Fill(Contract):
     units: Natural
 
 
+@contract("swap-fill/v1")
+class SwapFill(Contract):
+    """A swap that was made: what was paid and what was received, in native units."""
+
+    swap: Count
+    paid: Natural
+    received: Natural
+
+
 @contract("outcome-report/v1")
 class Outcome(Contract):
-    """What the venue made of one order id; unknown until reconciled."""
+    """What the venue made of one order id; unknown until reconciled.
+
+    fills: of the legs; swaps: those that were made.
+    """
 
     order: Digest
     status: OutcomeStatus
     fills: tuple[Fill, ...]
+    swaps: tuple[SwapFill, ...]
     reason: Text | None
 
 

@@ -18,6 +18,7 @@ from covenue_contracts.contract import (
     Time,
     contract,
 )
+from covenue_contracts.ledger import DsseSignature
 from covenue_contracts.shared import DualVariables, Query
 
 PlanMode = Literal["standing", "executed", "settle-only"]
@@ -27,9 +28,14 @@ SolutionStatus = Literal["certified", "estimated", "stalled", "max_rounds", "inf
 
 @contract("goal/v1")
 class Goal(Contract):
-    """What is left to do: one integer per committed coordinate, and the domain's public terms."""
+    """What is left to do: one integer per committed coordinate, and the domain's public terms.
+
+    aim: whether what remains is wanted (`fill`: an order that ends with some of it left is
+    unfilled) or only allowed (`allow`: it bounds what may still be done).
+    """
 
     domain: Name
+    aim: Literal["fill", "allow"]
     remaining: Annotated[tuple[Natural, ...], Field(min_length=1)]
     terms: Document
 
@@ -88,7 +94,11 @@ class Deadlines(Contract):
 
 @contract("order/v1")
 class Order(Contract):
-    """What the cohort is asked to plan, and under which rules; the input that starts plans."""
+    """What the cohort is asked to plan, and under which rules; the input that starts plans.
+
+    consents: DSSE signatures of members over the policy and the roster's digest, in order of did.
+    A node asks for those of all members before it takes part in a cohort below the default size.
+    """
 
     goal: Goal
     mode: PlanMode
@@ -97,6 +107,7 @@ class Order(Contract):
     until: Time
     roster: Roster
     policy: CohortPolicy
+    consents: tuple[DsseSignature, ...]
     deadlines: Deadlines
     plugins: tuple[PluginRef, ...]
     solver: Name

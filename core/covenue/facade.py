@@ -19,6 +19,7 @@ from covenue.hooks.engines import Engine
 from covenue.hooks.ledgers import LedgerBackend
 from covenue.hooks.solvers import Coupling
 from covenue.hooks.venues import NEVER_SEEN, NeverSeen, Snapshot
+from covenue.identity.consents import consent
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
 from covenue.privacy.guards import remembered
@@ -368,14 +369,17 @@ class Warm:
             differencing="override",
             reason="a notebook holds all data",
         )
+        roster = make_roster(self._coordinator.key.did, self._ordered())
+        keys = [self._identities[name].key for name in self._parties]
         return Order(
             goal=goal,
             mode="standing",
             plans_max=1,
             every="1",
             until=str(2**63 - 1),
-            roster=make_roster(self._coordinator.key.did, self._ordered()),
+            roster=roster,
             policy=policy,
+            consents=consent(keys, policy, roster),
             deadlines=WAIT,
             plugins=plugins,
             solver=self._solver,
@@ -456,7 +460,9 @@ class _Given:
 
     def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> list[Outcome]:
         """Refuse: a notebook's plan is a proposal."""
-        return [Outcome(order=order, status="refused", fills=(), reason="a notebook's plan")]
+        return [
+            Outcome(order=order, status="refused", fills=(), swaps=(), reason="a notebook's plan")
+        ]
 
     def reconcile(self, order: str) -> NeverSeen:
         """Nothing was ever sent."""

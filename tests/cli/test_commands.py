@@ -162,11 +162,14 @@ def test_a_run_that_ends_by_its_own_rules_has_failed_no_check(
 
 def test_demo_lists_scenarios_with_their_options(covenue: Invoke) -> None:
     assert "--fees retail|vip" in covenue("demo", "--list").stdout
-    (listed,) = document(covenue("demo", "--list", "--json"))["scenarios"]
+    listed, *others = document(covenue("demo", "--list", "--json"))["scenarios"]
+    standard = {"--privacy VALUE", "--solver VALUE"}
     assert (listed["name"], listed["options"]) == (
         "btc-three-engines",
-        ["--fees retail|vip", "--quantity VALUE"],
+        sorted({"--fees retail|vip", "--quantity VALUE"} | standard),
     )
+    assert [other["name"] for other in others] == ["arbitrage", "arbitrage-two-venues"]
+    assert {option for other in others for option in other["options"]} == standard
 
 
 def test_a_broken_domain_is_named_and_the_others_still_have_demos(

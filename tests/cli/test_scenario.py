@@ -484,7 +484,16 @@ def test_a_decimal_literal_keeps_its_value_in_plain_text(number: Any) -> None:
 
 def test_options_can_be_listed_without_reading_the_rest(write: Write) -> None:
     listed = [option.describe() for option in scenario_options(write(('name = "search"', "")))]
-    assert listed == ["--fees retail|vip", "--probes VALUE", "--quantity VALUE"]
+    declared = {"--fees retail|vip", "--probes VALUE", "--quantity VALUE"}
+    assert listed == sorted(declared | {"--privacy VALUE", "--solver VALUE"})
+
+
+def test_any_scenario_runs_with_another_solver_and_another_mechanism(write: Write) -> None:
+    chosen = read_scenario(write(), {"solver": "other", "privacy": "one+two"})
+    assert (chosen.solver, chosen.privacy) == ("other", ("one", "two"))
+    assert chosen.solver_options == {}, "the file's options are another solver's"
+    same = read_scenario(write(), {"solver": "search"})
+    assert same.solver_options == read_scenario(write()).solver_options
 
 
 def test_the_shipped_scenario_reads_with_each_of_its_options(tmp_path: Path) -> None:

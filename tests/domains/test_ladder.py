@@ -3,7 +3,7 @@
 import pytest
 
 from covenue.errors import BadInput, CapabilityMissing
-from covenue.hooks.domains import EMPTY
+from covenue.hooks.domains import EMPTY, Acted
 from covenue.hooks.venues import Snapshot
 from covenue.numerics.words import integers, words
 from covenue.testing.domains import (
@@ -51,9 +51,11 @@ def test_a_ladder_answers_commits_and_settles() -> None:
     nothing, planned, _ = problem.commit(commit_query([7, 0]), EMPTY, "0" * 64)
     assert (nothing.legs, integers(planned)) == ((), (0,))
     fill = Fill(leg=0, price_ticks="3", quantity_steps="4", units="4")
-    done = Outcome(order="0" * 64, status="partial", fills=(fill,), reason=None)
+    done = Outcome(order="0" * 64, status="partial", fills=(fill,), swaps=(), reason=None)
     settle = Query(kind="settle", after=None, multipliers=None, points=())
-    executed, unknown = problem.settle(settle, [(words([6]), [done]), (words([5]), None)])
+    executed, unknown = problem.settle(
+        settle, [Acted(words([6]), actions, [done]), Acted(words([5]), actions, None)]
+    )
     assert (integers(executed), integers(unknown)) == ((4,), (5,))
 
 

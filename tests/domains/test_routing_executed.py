@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.venues.captures import THREE, opened
 
-from covenue.hooks.domains import EMPTY
+from covenue.hooks.domains import EMPTY, Acted
 from covenue.numerics.words import words
 from covenue.testing.domains import commit_query
 from covenue.testing.solvers import play
@@ -69,7 +69,7 @@ def run(goal: Goal, source: RecordedVenue) -> tuple[Fraction, int]:
         got = [fill for outcome in outcomes for fill in outcome.fills]
         filled += sum((coins(source, fill) for fill in got), Fraction(0))
         fills += len(got)
-        told.append((planned, outcomes))
+        told.append(Acted(planned, actions, outcomes))
         executed, unknown = problem.settle(SETTLE, told)
         left = whole.left(executed, unknown, words([0]))
     return filled, fills

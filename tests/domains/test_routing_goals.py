@@ -18,12 +18,12 @@ import covenue_solver_search
 from covenue.errors import BadInput
 from covenue.hooks.domains import Domain
 from covenue.hooks.solvers import Solver
+from covenue.numerics.decimals import plain
 from covenue_contracts.canonical import canonical
 from covenue_contracts.contract import Scalar
 from covenue_contracts.plan import Goal
 from covenue_contracts.plugin import PluginManifest
 from covenue_domain_routing import Routing, buy, register_domains, sell
-from covenue_domain_routing.decimals import plain
 from covenue_domain_routing.goals import read_terms
 from covenue_domain_routing.ladders import parse_charges
 from covenue_solver_search import Search, register_solvers

@@ -211,7 +211,7 @@ def _outcome(*fills: tuple[int, int]) -> Outcome:
         Fill(leg=0, price_ticks=str(price), quantity_steps=str(lots), units=str(lots))
         for price, lots in fills
     )
-    return Outcome(order=ZERO, status="done", fills=made, reason=None)
+    return Outcome(order=ZERO, status="done", fills=made, swaps=(), reason=None)
 
 
 def test_executed_figures_count_fills_at_their_own_prices() -> None:

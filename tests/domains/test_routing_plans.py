@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import covenue_domain_routing
 from covenue.errors import BadInput, CapabilityMissing, HeadroomMissing, LayoutMismatch
-from covenue.hooks.domains import EMPTY
+from covenue.hooks.domains import EMPTY, Acted
 from covenue.hooks.solvers import KeyedCoupling, Solution
 from covenue.hooks.venues import BookState, Snapshot
 from covenue.numerics.words import integers, total, words
@@ -27,7 +27,7 @@ from covenue.testing.domains import (
 )
 from covenue.testing.solvers import SolverExample, play, solver_conformance
 from covenue_contracts.energibridge import ClockStamp, Instrument, Payoff
-from covenue_contracts.local import Fill, Outcome, OutcomeStatus
+from covenue_contracts.local import Actions, Fill, Outcome, OutcomeStatus
 from covenue_contracts.plan import Goal, Member
 from covenue_contracts.shared import Query
 from covenue_domain_routing import Routing
@@ -551,18 +551,22 @@ def outcome(status: OutcomeStatus, *units: int) -> Outcome:
     fills = tuple(
         Fill(leg=0, price_ticks="600000", quantity_steps="1", units=str(each)) for each in units
     )
-    return Outcome(order=PLAN, status=status, fills=fills, reason=None)
+    return Outcome(order=PLAN, status=status, fills=fills, swaps=(), reason=None)
+
+
+def acted(planned: int, outcomes: list[Outcome] | None) -> Acted:
+    return Acted(words([planned]), Actions(plan=PLAN, unit="1", legs=(), swaps=()), outcomes)
 
 
 def test_settling_counts_fills_and_what_is_not_known() -> None:
     (problem, *_) = examples()[0].problems
     settle = Query(kind="settle", after=None, multipliers=None, points=())
     told = [
-        (words([100]), [outcome("done", 60, 40)]),
-        (words([50]), [outcome("partial", 20)]),
-        (words([30]), [outcome("refused")]),
-        (words([70]), None),
-        (words([40]), [outcome("unknown", 15)]),
+        acted(100, [outcome("done", 60, 40)]),
+        acted(50, [outcome("partial", 20)]),
+        acted(30, [outcome("refused")]),
+        acted(70, None),
+        acted(40, [outcome("unknown", 15)]),
     ]
     executed, unknown = problem.settle(settle, told)
     assert (integers(executed), integers(unknown)) == ((135,), (95,))
@@ -603,7 +607,7 @@ def test_a_plan_with_nothing_left_still_settles() -> None:
     settle = Query(kind="settle", after=None, multipliers=None, points=())
     for problem in market.problems:
         assert len(problem.ladder.keys) == 0
-        assert integers(problem.settle(settle, [(words([5]), [outcome("done", 5)])])[0]) == (5,)
+        assert integers(problem.settle(settle, [acted(5, [outcome("done", 5)])])[0]) == (5,)
     assert market.coupling.width(settle) == 3
 
 

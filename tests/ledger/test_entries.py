@@ -101,7 +101,7 @@ def test_a_nested_body_reads_back(terms: dict[str, Any]) -> None:
         number=SAFE_INTEGER,
         order="b" * 64,
         parent=None,
-        goal=Goal(domain="x", remaining=("10000000",), terms=terms),
+        goal=Goal(domain="x", aim="fill", remaining=("10000000",), terms=terms),
         mode="standing",
         as_of="1723161260000000000",
         roster="c" * 64,

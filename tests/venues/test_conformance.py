@@ -9,6 +9,7 @@ import pytest
 from tests.venues.captures import LOT, THREE, builder, instrument
 
 from covenue.errors import CovenueError
+from covenue.hooks.journal import Applied, Journal
 from covenue.testing.venues import venue_conformance
 from covenue_contracts.energibridge import Instrument
 from covenue_contracts.local import Actions, Leg, Outcome
@@ -18,7 +19,6 @@ from covenue_venue_recorded.capture import Capture
 from covenue_venue_recorded.dialects import COINM, SPOT, USDM
 from covenue_venue_recorded.execution import Executed
 from covenue_venue_recorded.join import Span
-from covenue_venue_recorded.journal import Applied, Journal
 from covenue_venue_recorded.venue import RecordedVenue
 
 TestSpot = venue_conformance(builder(SPOT), instrument(SPOT), LOT)
@@ -112,7 +112,9 @@ MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
     "an outcome is invented for an unknown order": (
         RecordedVenue,
         "reconcile",
-        lambda self, order: (Outcome(order=order, status="refused", fills=(), reason="not found"),),
+        lambda self, order: (
+            Outcome(order=order, status="refused", fills=(), swaps=(), reason="not found"),
+        ),
         "ven_013_reconcile",
     ),
     "orders are kept in memory only": (
@@ -234,7 +236,7 @@ def test_a_leg_for_a_foreign_instrument_is_refused_whole(tmp_path: Path) -> None
         quantity_steps="1000",
         most_units="9",
     )
-    both = Actions(plan=good.plan, unit=good.unit, legs=(*good.legs, foreign))
+    both = Actions(plan=good.plan, unit=good.unit, legs=(*good.legs, foreign), swaps=())
     (outcome,) = adapter.apply("a" * 64, both, 2**63, adapter.pin(1_700_000_000_300_000_000).as_of)
     assert (outcome.status, outcome.fills) == ("refused", ())
     assert outcome.reason is not None

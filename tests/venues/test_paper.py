@@ -53,7 +53,7 @@ def buy(dialect: Dialect, limit: int, steps: int, units: int = MUCH) -> Leg:
 
 
 def actions(*legs: Leg, unit: str = "0.00001") -> Actions:
-    return Actions(plan=order_id(0), unit=unit, legs=legs)
+    return Actions(plan=order_id(0), unit=unit, legs=legs, swaps=())
 
 
 def top(venue: RecordedVenue, time: int) -> list[list[int]]:
@@ -263,7 +263,7 @@ def test_a_restored_journal_refreshes_levels_as_before(tmp_path: Path) -> None:
 
 def test_a_journal_of_another_capture_is_refused(tmp_path: Path) -> None:
     applied(tmp_path)
-    with pytest.raises(BadInput, match="not the journal of this capture") as caught:
+    with pytest.raises(BadInput, match="not the journal of this source") as caught:
         opened(USDM, tmp_path, market(((PRICE, 6),)), journal=str(journal_of(tmp_path)))
     assert caught.value.file == str(journal_of(tmp_path))
 
@@ -295,7 +295,7 @@ def test_the_journal_has_pinned_bytes(tmp_path: Path) -> None:
     assert rest == b""
     assert line.decode() == (
         '{"outcome":{"fills":[{"leg":0,"price_ticks":"618000","quantity_steps":"2","units":"200"}],'
-        f'"order":"{order_id(1)}","reason":null,"status":"done"}},'
+        f'"order":"{order_id(1)}","reason":null,"status":"done","swaps":[]}},'
         '"takes":[{"refreshed":null,"side":1,"steps":"2","ticks":"618000",'
         f'"time":"{at(1)}"}}]}}'
     )

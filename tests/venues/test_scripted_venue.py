@@ -16,7 +16,7 @@ def buying(steps: int, limit: int = 200, units: int = 10**9) -> Actions:
         quantity_steps=str(steps),
         most_units=str(units),
     )
-    return Actions(plan=order_id(0), unit="1", legs=(leg,))
+    return Actions(plan=order_id(0), unit="1", legs=(leg,), swaps=())
 
 
 def test_it_is_a_venue_adapter() -> None:

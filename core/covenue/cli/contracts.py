@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from covenue.cli.contracts_graph import graph_contracts
 from covenue.cli.failures import FAILED
 from covenue.cli.printing import json_option, print_json, print_table
 from covenue.cli.scenario_arguments import PATH, existing_file
@@ -17,6 +18,9 @@ FILE_BYTES_MAX = 16 * 1024 * 1024
 @click.group("contracts")
 def command() -> None:
     """List, show and validate message contracts."""
+
+
+command.add_command(graph_contracts)
 
 
 @command.command("list")

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from covenue.cli.failures import FAILED
-from covenue.cli.printing import figures, json_option, plain, print_json, print_table, watching
+from covenue.cli.printing import json_option, plain, print_json, print_table, watching
 from covenue.cli.scenario_arguments import (
     ANY_OPTION,
+    compare_option,
     one_positional,
     out_option,
     pace_option,
     refuse_used,
     split_arguments,
 )
-from covenue.cli.summary import came_through, summed_up
+from covenue.cli.summary import came_through, print_summary, summed_up
 from covenue.errors import BadInput, CovenueError, PluginUnknown
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ OUT = Path("covenue-demo")
 @click.command("demo", context_settings=ANY_OPTION)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[NAME] [--OPTION VALUE]…")
 @click.option("--list", "only_list", is_flag=True, help="List shipped scenarios and their options.")
+@compare_option
 @pace_option
 @out_option
 @json_option
@@ -38,6 +40,7 @@ def command(
     *,
     arguments: tuple[str, ...],
     only_list: bool,
+    compare: str | None,
     pace: float,
     out: Path | None,
     as_json: bool,
@@ -58,29 +61,25 @@ def command(
         return
     scenario = _choose(shipped, name)
     summary = _run_and_replay(
-        registry, scenario.path, options, out or OUT, pace=pace, as_json=as_json
+        registry, scenario.path, options, out or OUT, compare=compare, pace=pace, as_json=as_json
     )
     if as_json:
         print_json(summary)
     else:
-        print_table(f"demo {scenario.name}", ("figure", "value"), list(figures(_brief(summary))))
-    if not came_through(summary.get("status")) or summary["replay"] != "identical":
+        print_summary(f"demo {scenario.name}", summary)
+    disagrees = not summary.get("compared", {"agree": True})["agree"]
+    if not came_through(summary.get("status")) or summary["replay"] != "identical" or disagrees:
         ctx.exit(FAILED)
 
 
-def _brief(summary: dict[str, Any]) -> dict[str, Any]:
-    """What fits a screen: the sources' own facts stand in the JSON and the report."""
-    return {name: value for name, value in summary.items() if name != "venues"}
-
-
 def _shipped(registry: "Registry") -> list["Scenario"]:
-    """Scenarios of every domain in order of name; a broken domain is named, and passed over."""
+    """Scenarios of every domain by rank and name; a broken domain is named, and passed over."""
     found: list[Scenario] = []
     broken: list[CovenueError] = []
     for domain in registry.names("domains"):
         try:
             scenarios: Sequence[Scenario] = registry.build("domains", domain).scenarios()
-            found.extend(sorted(scenarios, key=lambda scenario: scenario.name))
+            found.extend(scenarios)
         except CovenueError as error:
             broken.append(error)
             click.echo(plain(str(error), lines=True), err=True)
@@ -92,7 +91,7 @@ def _shipped(registry: "Registry") -> list["Scenario"]:
             _install_a_domain(),
             field="domain",
         )
-    return found
+    return sorted(found, key=lambda scenario: (scenario.rank, scenario.name))
 
 
 def _install_a_domain() -> str:
@@ -139,9 +138,11 @@ def _run_and_replay(
     options: dict[str, str],
     out: Path,
     *,
+    compare: str | None,
     pace: float,
     as_json: bool,
 ) -> dict[str, Any]:
+    from covenue.cli.comparing import compared_with
     from covenue.replay import replay
     from covenue.rounds.preflight import prepare
     from covenue.rounds.scenario import read_scenario
@@ -150,5 +151,7 @@ def _run_and_replay(
     target = refuse_used(out)
     prepared = prepare(read_scenario(path, options), registry)
     with watching(as_json=as_json) as show:
+        other = compared_with(registry, path, options, compare)
         result = run(prepared, target, show, pace)
-    return summed_up(result, replay(result.ledger, None, registry))
+        compared = other(result, show, pace)
+    return summed_up(result, replay(result.ledger, None, registry)) | compared

@@ -10,6 +10,10 @@ import click
 from covenue.cli.failures import Terminated, exit_code_of, report, termination_raised
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "bridge": (
+        "covenue.cli.bridge",
+        "Translate messages between the vocabularies of the seed systems, losing nothing.",
+    ),
     "contracts": ("covenue.cli.contracts", "List, show and validate message contracts."),
     "demo": ("covenue.cli.demo", "Run a shipped scenario, replay it, and show what came out."),
     "kill": ("covenue.cli.kill", "Stop a plan."),

@@ -1,15 +1,16 @@
 """`covenue run`: a scenario file, checked only, run, or resumed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from covenue.cli.failures import FAILED
-from covenue.cli.printing import figures, json_option, print_json, print_table, watching
+from covenue.cli.printing import json_option, print_json, print_table, watching
 from covenue.cli.scenario_arguments import (
     ANY_OPTION,
     PATH,
+    compare_option,
     existing_ledger,
     one_positional,
     out_option,
@@ -17,7 +18,7 @@ from covenue.cli.scenario_arguments import (
     refuse_used,
     split_arguments,
 )
-from covenue.cli.summary import came_through, summed_up
+from covenue.cli.summary import came_through, print_summary, summed_up
 from covenue.errors import BadInput
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     metavar="LEDGER",
     help="Continue an interrupted run from its ledger.",
 )
+@compare_option
 @pace_option
 @out_option
 @json_option
@@ -45,6 +47,7 @@ def command(
     arguments: tuple[str, ...],
     dry_run: bool,
     resume: Path | None,
+    compare: str | None,
     pace: float,
     out: Path | None,
     as_json: bool,
@@ -58,14 +61,14 @@ def command(
 
     registry = Registry()
     if resume is not None:
-        if arguments or dry_run or out is not None:
+        if arguments or dry_run or compare is not None or out is not None:
             raise BadInput(
                 "--resume continues a run as it was begun",
                 "give --resume LEDGER alone",
                 field="--resume",
                 value=str(resume),
             )
-        _finish(_resume(registry, resume, pace, as_json), as_json)
+        _finish(_resume(registry, resume, pace, as_json), {}, as_json)
         return
     positional, options = split_arguments(arguments)
     path = one_positional(positional, "scenario file")
@@ -77,19 +80,29 @@ def command(
     if dry_run:
         _dry_run(registry, scenario, as_json)
         return
-    _finish(_run(registry, scenario, out, pace, as_json), as_json)
+    target = refuse_used(out or Path(f"covenue-{scenario.name}"))
+    result, compared = _run(registry, scenario, target, compare, pace=pace, as_json=as_json)
+    _finish(result, compared, as_json)
 
 
 def _run(
-    registry: "Registry", scenario: "ScenarioFile", out: Path | None, pace: float, as_json: bool
-) -> "RunResult":
+    registry: "Registry",
+    scenario: "ScenarioFile",
+    target: Path,
+    compare: str | None,
+    *,
+    pace: float,
+    as_json: bool,
+) -> "tuple[RunResult, dict[str, Any]]":
+    from covenue.cli.comparing import compared_with
     from covenue.rounds.preflight import prepare
     from covenue.rounds.session import run
 
-    target = refuse_used(out or Path(f"covenue-{scenario.name}"))
     prepared = prepare(scenario, registry)
+    other = compared_with(registry, scenario.path, scenario.chosen, compare)
     with watching(as_json=as_json) as show:
-        return run(prepared, target, show, pace)
+        result = run(prepared, target, show, pace)
+        return result, other(result, show, pace)
 
 
 def _resume(registry: "Registry", ledger: Path, pace: float, as_json: bool) -> "RunResult":
@@ -126,11 +139,12 @@ def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> N
     print_table(f"{scenario.name} is ready to run; nothing was written", columns, rows)
 
 
-def _finish(result: "RunResult", as_json: bool) -> None:
-    summary = summed_up(result)
+def _finish(result: "RunResult", compared: dict[str, Any], as_json: bool) -> None:
+    summary = summed_up(result) | compared
     if as_json:
         print_json(summary)
     else:
-        print_table("run", ("figure", "value"), list(figures(summary)))
-    if not came_through(result.status):
+        print_summary("run", summary)
+    disagrees = not summary.get("compared", {"agree": True})["agree"]
+    if not came_through(result.status) or disagrees:
         click.get_current_context().exit(FAILED)

@@ -97,6 +97,11 @@ def existing_ledger(path: Path) -> Path:
     return existing_file(path / LEDGER if path.is_dir() else path, "ledger")
 
 
+compare_option = click.option(
+    "--compare",
+    metavar="SOLVER",
+    help="Run the same with another solver as well, and print how the plans differ.",
+)
 pace_option = click.option(
     "--pace",
     type=click.FloatRange(min=0, max=1_000_000),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NewType, Protocol
 
 from covenue.hooks import hookspec
+from covenue.hooks.dialects import Dialect
 from covenue.hooks.solvers import Coupling, KeyedCoupling
 from covenue.hooks.venues import Snapshot, VenueAdapter
 from covenue.numerics.words import Words
@@ -19,6 +20,18 @@ Memory = NewType("Memory", bytes)
 
 EMPTY = Memory(b"")
 PartyConfig = Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Acted:
+    """What one plan of the order came to: planned words, the actions sent, what was reported.
+
+    outcomes: None while the venue has said nothing.
+    """
+
+    planned: Words
+    actions: Actions
+    outcomes: Sequence[Outcome] | None
 
 
 class LocalProblem(Protocol):
@@ -50,31 +63,33 @@ class LocalProblem(Protocol):
         """
         ...
 
-    def settle(
-        self, query: Query, outcomes: Sequence[tuple[Words, Sequence[Outcome] | None]]
-    ) -> tuple[Words, Words]:
-        """(executed, unknown) over an order: pairs of planned words and what the venue reported.
+    def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
+        """(executed, unknown) over all of an order that was acted on.
 
-        None, or an outcome with status unknown, counts as unknown up to what was planned.
+        No report, or an outcome with status unknown, counts as unknown up to what was planned.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A runnable example that a domain ships: its TOML file, parties' folders beside it."""
+    """A runnable example that a domain ships: its TOML file, parties' folders beside it.
+
+    rank: the least of all installed scenarios is the one that runs when none is named.
+    """
 
     name: str
     summary: str
     path: Path
+    rank: int = 100
 
 
 @dataclass(frozen=True)
 class OpenedPlan:
     """One plan with everything opened, outside the cohort: for reports and checks only.
 
-    closed: why the plan ended. went: whether `plan.go` was given. executed, bytes_left: outcomes,
-    and bytes of messages that left, by party name.
+    closed: why the plan ended. went: whether `plan.go` was given. executed, actions, bytes_left:
+    outcomes, what was sent to the venue, and bytes of messages that left, by party name.
     """
 
     number: int
@@ -87,6 +102,7 @@ class OpenedPlan:
     executed: Mapping[str, Sequence[Outcome]] = field(default_factory=dict)
     went: bool = False
     bytes_left: Mapping[str, int] = field(default_factory=dict)
+    actions: Mapping[str, Actions] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -152,6 +168,10 @@ class Domain(Protocol):
         """Scenarios that this domain ships."""
         ...
 
+    def dialects(self) -> Sequence[Dialect]:
+        """Vocabularies that EnergiBridge translates from and to; often none or one."""
+        ...
+
     def opened_figures(
         self, plans: Sequence[OpenedPlan], parties: Sequence[OpenedParty]
     ) -> Mapping[str, Any]:
@@ -169,7 +189,9 @@ RegisterDomain = Callable[[str, Callable[[], Domain]], None]
 
 __all__ = [
     "EMPTY",
+    "Acted",
     "Coupling",
+    "Dialect",
     "Domain",
     "KeyedCoupling",
     "LocalProblem",

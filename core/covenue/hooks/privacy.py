@@ -204,6 +204,13 @@ class PrivacyStage(Protocol):
         """Fold one event."""
         ...
 
+    def seen(self, phase: str, body: bytes, width: int) -> Words | None:
+        """The words of an upload as whoever holds it reads them: for reports and attack tests.
+
+        None for bytes of a phase that carries no words.
+        """
+        ...
+
     def proves_abort(self, plan: PlanContext, ctx: RoundContext, proof: bytes) -> bool:
         """Whether the proof shows that the round released nothing: then the charge comes back."""
         ...

@@ -120,6 +120,85 @@ class KeyedCoupling(Coupling, Protocol):
         ...
 
 
+@runtime_checkable
+class DualCoupling(Coupling, Protocol):
+    """A coupling that multipliers solve: participants answer with what they would give and take.
+
+        primal   max r'y - sum_i f_i(x_i)    y = sum of net amounts, least <= y <= most
+        dual     D(v) = sum_k max((r_k - v_k) least_k, (r_k - v_k) most_k) + sum_i phi_i(v)
+
+    v: multipliers; phi_i(v): the best that participant i can make of them, before the coupling.
+    Whatever v and whatever feasible y: r'y - sum_i f_i <= D(v), and at the answer to v itself the
+    difference is sum_k [max(...) - (r_k - v_k) y_k]: the certificate needs no further words.
+
+    Words of an answer, all int64, rounded by each participant *before* anything is summed:
+
+    - `respond` (1 + m): phi_i in 2^-value_bits, rounded up so that D stays a bound; then m net
+      amounts in words of the Space, rounded so that the participant can surely deliver them.
+    - `curvature` (1 + m + m (m + 1) / 2): the same, then the lower triangle, row by row, of
+      diag(v) H_i diag(v) in 2^-slope_bits, where H_i is the derivative of the net amounts in v.
+
+    A query carries v on the grid 2^-multiplier_bits, and `points`: (), or (width,) from
+    `smoothing`. `Solution.multipliers` and `points`, and so the commit query, carry v again, and
+    the m net words of the plan followed by its width, if any. What is committed is never less
+    than what was answered.
+    Source: solvers.md, sections 1 and 2.
+    """
+
+    @property
+    def reference(self) -> tuple[int, ...]:
+        """r, on the grid of the multipliers; positive."""
+        ...
+
+    @property
+    def multiplier_bits(self) -> int:
+        """Multipliers lie on the grid 2^-multiplier_bits."""
+        ...
+
+    @property
+    def multiplier_range(self) -> tuple[tuple[int, int], ...]:
+        """(lowest, highest) multiplier of each coordinate: answers are defined on these."""
+        ...
+
+    @property
+    def least(self) -> tuple[int, ...]:
+        """Least total of each coordinate, in words."""
+        ...
+
+    @property
+    def most(self) -> tuple[int, ...]:
+        """Greatest total of each coordinate, in words."""
+        ...
+
+    @property
+    def margin(self) -> tuple[int, ...]:
+        """Distance from least and most, in words, that covers the rounding of the answers."""
+        ...
+
+    @property
+    def value_bits(self) -> int:
+        """The value word counts 2^-value_bits; so do `Solution.value` and `Solution.bound`."""
+        ...
+
+    @property
+    def value_floor(self) -> int:
+        """Value words below which a plan is worth nothing; gaps are relative to no less."""
+        ...
+
+    @property
+    def slope_bits(self) -> int:
+        """Curvature words count 2^-slope_bits of the value unit of `reference`."""
+        ...
+
+    @property
+    def smoothing(self) -> tuple[int, ...]:
+        """Relative widths, widest first, over which answers that jump are spread; () if none do.
+
+        In 2^-multiplier_bits. Smoothed net amounts stay deliverable, and phi is not smoothed.
+        """
+        ...
+
+
 class Solver(Protocol):
     """Pure: no clock, no randomness of its own, no I/O; equal inputs give equal states."""
 

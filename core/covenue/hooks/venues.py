@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from covenue.hooks import hookspec
 from covenue_contracts.canonical import canonical, parse
 from covenue_contracts.contract import Scalar
-from covenue_contracts.energibridge import ClockStamp, Instrument
+from covenue_contracts.energibridge import Asset, ClockStamp, Instrument
 from covenue_contracts.local import Actions, Outcome
 
 VenueConfig = Mapping[str, Scalar]
 ORDER_BOOK = "order-book/v1"
+POOL_SET = "pool-set/v1"
 
 
 class NeverSeen(Enum):
@@ -40,12 +41,30 @@ class BookState:
 
 
 @dataclass(frozen=True)
+class PoolBatch:
+    """All constant-product pools of one venue, as arrays; row i is one pool.
+
+    pools: its name. sides: int64[n, 2], indices into `assets`. reserves: int64[n, 2] in native
+    units, positive. fee_ppm: int64[n], below one million.
+    """
+
+    venue: str
+    assets: tuple[Asset, ...]
+    pools: tuple[str, ...]
+    sides: NDArray[np.int64]
+    reserves: NDArray[np.int64]
+    fee_ppm: NDArray[np.int64]
+    stamp: ClockStamp
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Venue state pinned for one plan.
 
-    kind: contract of the canonical form (`order-book/v1`). digest: SHA-256 over the state, equal
-    for equal states, in any process. state: the canonical object (a BookState for books). body:
-    bytes that a restarted node restores the state from; empty where it has to pin again.
+    kind: contract of the canonical form (`order-book/v1`, `pool-set/v1`). digest: SHA-256 over the
+    state, equal for equal states, in any process. state: the canonical object (a BookState, a
+    PoolBatch). body: bytes that a restarted node restores the state from; empty where it has to
+    pin again.
     """
 
     kind: str
@@ -84,11 +103,46 @@ def unpack_book(body: bytes) -> BookState:
     )
 
 
+def pack_pools(state: PoolBatch) -> bytes:
+    """Pools as bytes: a length-prefixed canonical head, then sides, reserves and fees."""
+    head = canonical(
+        {
+            "venue": state.venue,
+            "assets": [asset.model_dump(mode="json") for asset in state.assets],
+            "pools": list(state.pools),
+            "stamp": state.stamp.model_dump(mode="json"),
+        }
+    )
+    columns = np.column_stack([state.sides, state.reserves, state.fee_ppm])
+    return len(head).to_bytes(4, "big") + head + columns.astype("<i8").tobytes()
+
+
+def unpack_pools(body: bytes) -> PoolBatch:
+    """The pools of packed bytes. Raises ValueError when they are not of that form."""
+    end = 4 + int.from_bytes(body[:4], "big")
+    head = parse(body[4:end])
+    columns = np.frombuffer(body[end:], dtype="<i8").astype(np.int64).reshape(-1, 5)
+    columns.flags.writeable = False
+    return PoolBatch(
+        head["venue"],
+        tuple(Asset.model_validate_json(canonical(asset)) for asset in head["assets"]),
+        tuple(head["pools"]),
+        sides=columns[:, 0:2],
+        reserves=columns[:, 2:4],
+        fee_ppm=columns[:, 4],
+        stamp=ClockStamp.model_validate_json(canonical(head["stamp"])),
+    )
+
+
+UNPACK: Mapping[str, Callable[[bytes], Any]] = {ORDER_BOOK: unpack_book, POOL_SET: unpack_pools}
+"""How the state of a kind is read back from the bytes that a node kept."""
+
+
 def restored(kind: str, as_of: int, digest: str, body: bytes) -> Snapshot | None:
     """A pinned state from its kept bytes, or None for a kind that keeps none."""
-    if kind != ORDER_BOOK or not body:
+    if kind not in UNPACK or not body:
         return None
-    return Snapshot(kind, as_of, digest, unpack_book(body), body)
+    return Snapshot(kind, as_of, digest, UNPACK[kind](body), body)
 
 
 class VenueAdapter(Protocol):

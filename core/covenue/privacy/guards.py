@@ -43,6 +43,19 @@ def large_enough(policy: CohortPolicy, least: int, members: tuple[str, ...]) -> 
     return len(members) >= max(policy.least, least)
 
 
+def default_least(members: int) -> int:
+    """The cohort that a node asks for by itself, of a roster of so many: max(5, two thirds)."""
+    return max(5, -(-2 * members // 3))
+
+
+def needs_consent(policy: CohortPolicy, members: int, *, sees_everything: bool) -> bool:
+    """Whether a policy protects less than the default, so that every member has to sign it.
+
+    Where the coordinator sees every answer anyway there is nothing that a cohort could protect.
+    """
+    return not sees_everything and policy.least < default_least(members)
+
+
 def fixed_cohort(
     policy: CohortPolicy,
     joined: tuple[str, ...],

@@ -47,7 +47,13 @@ from covenue.numerics.words import (
 )
 from covenue.privacy.composition import Mechanism
 from covenue.privacy.guards import Attendance, differencing, fixed_cohort, large_enough
-from covenue.rounds.messages import Message, plan_id, query_digest, round_context
+from covenue.rounds.messages import (
+    Message,
+    plan_id,
+    query_digest,
+    round_context,
+    transcript_digest,
+)
 from covenue.rounds.votes import votes_of
 from covenue_contracts.canonical import digest, sha256
 from covenue_contracts.contract import Contract
@@ -522,12 +528,8 @@ def _released(turn: _Turn, effect: Released) -> None:
     release = replace(effect.release, query=current.ctx.query)
     turn.forget_timers()
     turn.say(_signals(plan, current, release))
-    transcript = sha256(
-        b"covenue/transcript/1",
-        plan.transcript.encode(),
-        current.ctx.query.encode(),
-        to_text(_release_words(release)).encode(),
-    )
+    summed = to_text(_release_words(release))
+    transcript = transcript_digest(plan.transcript, current.query, summed)
     if plan.cohort is None:
         turn.state = replace(turn.state, attendance=plan.attendance)
     turn.set_plan(cohort=release.cohort, round=None, transcript=transcript)

@@ -57,6 +57,15 @@ def query_digest(plan: str, query: Query) -> str:
     return sha256(b"covenue/query/1", plan.encode(), digest(query).encode())
 
 
+def transcript_digest(before: str, query: Query, words: str) -> str:
+    """The transcript after one more round: what was asked and what came of it (solvers.md R8).
+
+    Neither the plan's name nor its protection enters: masked and open runs of one scenario agree.
+    """
+    asked = query.model_copy(update={"after": None})
+    return sha256(b"covenue/transcript/1", before.encode(), digest(asked).encode(), words.encode())
+
+
 def plan_id(order: str, ordinal: int, number: int) -> str:
     """Names the number-th plan of the ordinal-th order of a ledger."""
     return sha256(b"covenue/plan/1", order.encode(), str(ordinal).encode(), str(number).encode())

@@ -10,27 +10,27 @@ from statistics import median
 from covenue.hooks.domains import OpenedPlan
 from covenue.ledger.audit_log import AuditLog
 from covenue_contracts.canonical import parse_as
-from covenue_contracts.ledger import KillSwitch, OutcomeSeen, Submit
-from covenue_contracts.local import Outcome, Outcomes
+from covenue_contracts.ledger import ActionPlanned, KillSwitch, OutcomeSeen, Submit
+from covenue_contracts.local import Actions, Outcome, Outcomes
 from covenue_contracts.plan import PlanClose, PlanDelta, PlanGo, PlanOpen, QueryAsked
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Bytes of envelopes that left the parties, and in how many messages."""
+    """Bytes of envelopes that left the parties, and in how many rounds of one party."""
 
     bytes: Mapping[str, int] = field(default_factory=dict)
     round_bytes: int = 0
-    round_messages: int = 0
+    party_rounds: int = 0
 
     def per_party_per_round(self) -> int:
-        """Mean bytes of one party's message in one round, rounded up."""
-        return -(-self.round_bytes // self.round_messages) if self.round_messages else 0
+        """Mean bytes of all that one party sent in one round, rounded up."""
+        return -(-self.round_bytes // self.party_rounds) if self.party_rounds else 0
 
 
 def opened_plans(log: AuditLog, nodes: Mapping[str, AuditLog]) -> tuple[OpenedPlan, ...]:
     """Every plan of a coordinator's log, with the outcomes of the nodes' logs (by party name)."""
-    outcomes = _outcomes(nodes)
+    outcomes, actions = _outcomes(nodes), _actions(nodes)
     names = {node.did: name for name, node in nodes.items()}
     plans: dict[str, OpenedPlan] = {}
     for entry in log.entries():
@@ -45,6 +45,7 @@ def opened_plans(log: AuditLog, nodes: Mapping[str, AuditLog]) -> tuple[OpenedPl
                 rounds=0,
                 closed="",
                 executed=outcomes.get(body.plan, {}),
+                actions=actions.get(body.plan, {}),
             )
         elif isinstance(body, Submit):
             size = len(log.get_blob(body.blob))
@@ -79,18 +80,29 @@ def _outcomes(nodes: Mapping[str, AuditLog]) -> dict[str, dict[str, Sequence[Out
     return found
 
 
+def _actions(nodes: Mapping[str, AuditLog]) -> dict[str, dict[str, Actions]]:
+    found: dict[str, dict[str, Actions]] = {}
+    for name in sorted(nodes):
+        for entry in nodes[name].entries():
+            if isinstance(entry.body, ActionPlanned):
+                body = nodes[name].get_blob(entry.body.actions)
+                found.setdefault(entry.body.plan, {})[name] = parse_as(Actions, body)
+    return found
+
+
 def traffic(log: AuditLog, start: int = 0) -> Traffic:
     """What left each party (by did) since entry `start`, from the envelopes that were kept."""
     sizes: dict[str, int] = {}
-    round_bytes = round_messages = 0
+    round_bytes = 0
+    rounds: set[tuple[str, str, int]] = set()
     for entry in log.entries(start):
         if isinstance(entry.body, Submit):
             size = len(log.get_blob(entry.body.blob))
             sizes[entry.body.sender] = sizes.get(entry.body.sender, 0) + size
             if entry.body.round > 0:
                 round_bytes += size
-                round_messages += 1
-    return Traffic(sizes, round_bytes, round_messages)
+                rounds.add((entry.body.sender, entry.body.plan, entry.body.round))
+    return Traffic(sizes, round_bytes, len(rounds))
 
 
 def rounds_median(plans: Iterable[OpenedPlan]) -> float:
@@ -105,6 +117,7 @@ def ending(log: AuditLog) -> str:
     Unfilled: an order met its deadline, or nothing on offer fitted it.
     """
     modes: dict[str, str] = {}
+    aims: dict[str, str] = {}
     status = "ok"
     for entry in log.entries():
         body = entry.body
@@ -112,15 +125,17 @@ def ending(log: AuditLog) -> str:
             return "killed"
         if isinstance(body, PlanOpen):
             modes[body.plan] = body.mode
+            aims[body.plan] = body.goal.aim
         elif isinstance(body, PlanClose) and status == "ok":
-            status = _status(modes[body.plan], body)
+            status = _status(modes[body.plan], aims[body.plan], body)
     return status
 
 
-def _status(mode: str, close: PlanClose) -> str:
+def _status(mode: str, aim: str, close: PlanClose) -> str:
     if mode == "standing":
         if "infeasible" in close.reason:
             return "unfilled"
         return close.reason if close.reason.startswith("void") else "ok"
-    whole = all(int(amount) == 0 for amount in (*close.left, *close.reserved, *close.committed))
+    wanted = close.left if aim == "fill" else ()
+    whole = all(int(amount) == 0 for amount in (*wanted, *close.reserved, *close.committed))
     return "unfilled" if close.order_done and not whole else "ok"

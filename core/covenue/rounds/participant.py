@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from covenue.errors import CovenueError
-from covenue.hooks.domains import LocalProblem, Memory
+from covenue.hooks.domains import Acted, LocalProblem, Memory
 from covenue.hooks.privacy import (
     Begin,
     PlanContext,
@@ -34,6 +34,7 @@ from covenue.hooks.privacy import (
     StageEvent,
 )
 from covenue.hooks.venues import Snapshot
+from covenue.identity.consents import all_consent
 from covenue.identity.envelopes import seal
 from covenue.identity.keys import derive
 from covenue.identity.roster import roster_digest
@@ -45,6 +46,7 @@ from covenue.privacy.guards import (
     differencing,
     fixed_cohort,
     large_enough,
+    needs_consent,
     remembered,
 )
 from covenue.rounds.messages import (
@@ -381,7 +383,7 @@ def _take_snapshot(turn: _Turn, pinned: SnapshotPinned, event: Event) -> None:
     if view.plan is None or view.order is None or pinned.plan != view.plan.plan:
         return
     problem, reason = _build(turn, event.snapshot, pinned)
-    reason = view.distrust or reason or _unaffordable(turn, problem)
+    reason = view.distrust or _unagreed(turn, view.order) or reason or _unaffordable(turn, problem)
     turn.set(plan=NodePlan(pinned.plan, problem if not reason else None, pinned.digest))
     join = Join(
         accepts=not reason,
@@ -391,6 +393,14 @@ def _take_snapshot(turn: _Turn, pinned: SnapshotPinned, event: Event) -> None:
         setup=base64.b64encode(_setup(turn, pinned.plan)).decode("ascii"),
     )
     _send(turn, 0, JOIN, join)
+
+
+def _unagreed(turn: _Turn, order: Order) -> str:
+    """Why this node takes no part in a cohort as small as the order allows."""
+    sees = turn.own.mechanism.stage.coordinator_sees_everything
+    if not needs_consent(order.policy, len(order.roster.members), sees_everything=sees):
+        return ""
+    return "" if all_consent(order) else "policy-unsigned"
 
 
 def _build(
@@ -623,7 +633,11 @@ def _settle_words(turn: _Turn, asked: QueryAsked) -> Words:
     view = state.view
     assert view.plan is not None  # noqa: S101 -- a query has its plan
     zero = frozen(np.zeros(len(view.plan.goal.remaining), dtype=np.int64))
-    acted = [(deed.planned, deed.outcomes) for deed in state.deeds if deed.order is not None]
+    acted = [
+        Acted(deed.planned, deed.actions, deed.outcomes)
+        for deed in state.deeds
+        if deed.order is not None and deed.actions is not None
+    ]
     executed, unknown = problem.settle(asked.query, acted)
     planned = total([zero, *(deed.planned for deed in state.deeds)])
     cumulative = frozen(np.concatenate([executed, unknown, planned]))
@@ -736,7 +750,8 @@ def _act(turn: _Turn) -> None:
         return
     deeds = turn.state.deeds
     index = next((i for i, d in enumerate(deeds) if d.plan == plan.plan), None)
-    if index is None or deeds[index].order is not None or not plan.actions.legs:
+    idle = not plan.actions.legs and not plan.actions.swaps
+    if index is None or deeds[index].order is not None or idle:
         return
     order = sha256(b"covenue/act/1", plan.plan.encode(), plan.commitment.encode())
     deed = replace(deeds[index], order=order)

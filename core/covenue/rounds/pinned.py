@@ -84,4 +84,4 @@ def check_party(log: AuditLog, party: PreparedParty, identity: Identity, scenari
 
 def _filled(log: AuditLog, seen: OutcomeSeen) -> bool:
     outcomes = parse_as(Outcomes, log.get_blob(seen.outcomes)).outcomes
-    return any(outcome.fills for outcome in outcomes)
+    return any(outcome.fills or outcome.swaps for outcome in outcomes)

@@ -32,6 +32,7 @@ from covenue.rounds.identities import Identity, demo_identity
 from covenue.rounds.parts import domain_of, mechanism_of, solver_of
 from covenue.rounds.scenario import OrderEntry, PartyEntry, ScenarioFile
 from covenue_contracts.canonical import sha256
+from covenue_contracts.ledger import DsseSignature
 from covenue_contracts.plan import Goal, Member, Order, PluginRef, Roster
 
 
@@ -227,6 +228,8 @@ def order_of(
     goal: Goal,
     roster: Roster,
     plugins: Sequence[PluginRef],
+    *,
+    consents: Sequence[DsseSignature],
 ) -> Order:
     """An order of a scenario, as the ledger records it."""
     return Order(
@@ -237,6 +240,7 @@ def order_of(
         until=str(entry.until),
         roster=roster,
         policy=scenario.policy,
+        consents=tuple(consents),
         deadlines=scenario.deadlines,
         plugins=tuple(plugins),
         solver=scenario.solver,

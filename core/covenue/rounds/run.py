@@ -236,8 +236,12 @@ class NodeProcess:
             if act.may_apply and participant.in_time(now, act.valid_until):
                 return self._venue.apply(act.order, act.actions, act.valid_until, now)
         except CovenueError:
-            return (Outcome(order=act.order, status="unknown", fills=(), reason="venue error"),)
-        return (Outcome(order=act.order, status="refused", fills=(), reason="late"),)
+            return (
+                Outcome(
+                    order=act.order, status="unknown", fills=(), swaps=(), reason="venue error"
+                ),
+            )
+        return (Outcome(order=act.order, status="refused", fills=(), swaps=(), reason="late"),)
 
     def _take(self, event: node_state.Event, clock: ClockReading) -> None:
         before = self._fold.state

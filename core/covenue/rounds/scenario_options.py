@@ -3,6 +3,7 @@
 `sets` writes one free value to dotted places; `choices` writes the values of the chosen row.
 A default fills only places about which the file is silent, so an edited file means what it says.
 A place names parties by name and other arrays by number: `party.spot.config.fee_bps`.
+Every scenario also has the options of `STANDARD`, unless it declares one of that name itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,10 +33,28 @@ class ScenarioOption:
         return f"--{self.name} {'|'.join(sorted(self.choices)) or 'VALUE'}"
 
 
+STANDARD = (
+    ScenarioOption(
+        "privacy",
+        "Another mechanism, its parts joined by +",
+        None,
+        ("privacy.mechanism",),
+        {},
+    ),
+    ScenarioOption(
+        "solver", "Another capable solver, with its defaults", None, ("solver.name",), {}
+    ),
+)
+"""What every scenario can be run with instead of what its file says."""
+
+
 def read_options(root: Table) -> tuple[ScenarioOption, ...]:
-    """The options that a scenario declares, sorted by name. Raises BadInput."""
+    """A scenario's options, declared and standard, sorted by name. Raises BadInput."""
     table = root.table("options")
-    return tuple(_option(table, name) for name in sorted(table.values))
+    declared = tuple(_option(table, name) for name in table.values)
+    taken = {option.name for option in declared}
+    standard = (option for option in STANDARD if option.name not in taken)
+    return tuple(sorted((*declared, *standard), key=lambda option: option.name))
 
 
 def _option(table: Table, name: str) -> ScenarioOption:
@@ -91,6 +110,7 @@ def apply_options(
     Raises BadInput on an option that the scenario does not have, or a value that does not fit.
     """
     known = {option.name.replace("_", "-"): option for option in options}
+    solver = _solver(document)
     wanted = {name.replace("_", "-"): value for name, value in given.items()}
     for name in sorted(set(wanted) - set(known)):
         raise _no_option(file, name, known)
@@ -100,7 +120,14 @@ def apply_options(
             continue
         for place, leaf in _writes(file, document, option, value):
             _write(file, document, place, leaf, keep=name not in wanted)
+    if _solver(document) != solver:
+        document["solver"].pop("options", None)  # they were another solver's
     return dict(sorted(wanted.items()))
+
+
+def _solver(document: Mapping[str, Any]) -> Any:
+    table = document.get("solver")
+    return table.get("name") if isinstance(table, dict) else None
 
 
 def _no_option(file: str, name: str, known: Mapping[str, ScenarioOption]) -> BadInput:
@@ -140,6 +167,8 @@ def _writes(
 
 def _typed(file: str, option: ScenarioOption, value: str, present: Any) -> Any:
     """The text of the command line, as the type that stands in the file."""
+    if isinstance(present, list):
+        return value.split("+")
     if isinstance(present, bool):
         if value not in ("true", "false"):
             raise _misfit(file, option, value, "true or false")

@@ -10,6 +10,7 @@ from typing import Any, cast
 from covenue.errors import ForeignLedger, OutputExists, replaced
 from covenue.hooks.domains import OpenedParty, Section
 from covenue.hooks.ledgers import LedgerBackend
+from covenue.identity.consents import consent
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
 from covenue.registry.load import Registry
@@ -44,9 +45,10 @@ from covenue.rounds.preflight import (
 )
 from covenue.rounds.run import CoordinatorProcess, NodeProcess, follower, open_budgets
 from covenue.rounds.scenario import OrderEntry
+from covenue.rounds.sight import first_sight, overrides, own_words, sight_section
 from covenue_contracts.catalogue import schema_digest
 from covenue_contracts.ledger import ClockReading
-from covenue_contracts.plan import Order
+from covenue_contracts.plan import CohortPolicy, Order
 from covenue_contracts.privacy import PrivacyBudget
 
 DELTA_EXPONENT = 6
@@ -142,8 +144,10 @@ def _orders(
 ) -> tuple[tuple[OrderEntry, Order], ...]:
     scenario = prepared.scenario
     roster = make_roster(who["coordinator"].key.did, members_of(scenario, who))
+    keys = [who[entry.name].key for entry in scenario.parties]
+    consents = consent(keys, scenario.policy, roster)
     return tuple(
-        (entry, order_of(scenario, entry, goal, roster, prepared.plugins))
+        (entry, order_of(scenario, entry, goal, roster, prepared.plugins, consents=consents))
         for entry, goal in zip(scenario.orders, prepared.goals, strict=True)
     )
 
@@ -341,6 +345,7 @@ def _result(started: _Run) -> RunResult:
         for party in prepared.parties
     ]
     figures = prepared.domain.opened_figures(plans, parties)
+    shown = _sight(started, parties)
     summary: dict[str, Any] = {
         "status": status,
         "scenario": prepared.scenario.name,
@@ -352,6 +357,11 @@ def _result(started: _Run) -> RunResult:
         "bytes_left": {names[did]: size for did, size in sorted(left.bytes.items())},
         "rounds_median": rounds_median(plans),
         "venues": {p.entry.name: dict(p.venue.facts()) for p in prepared.parties},
+        "solver": prepared.scenario.solver,
+        "mechanism": prepared.mechanism.name,
+        "cohort_policy": prepared.scenario.policy.model_dump(mode="json"),
+        "overrides": overrides(log),
+        "coordinator_saw": shown,
         **figures,
     }
     facts = {
@@ -359,10 +369,42 @@ def _result(started: _Run) -> RunResult:
         "status": status,
         "root": log.root().hex(),
         "entries": str(log.size),
+        "solver": prepared.scenario.solver,
         "mechanism": prepared.mechanism.name,
+        "cohort": _policy_text(prepared.scenario.policy),
         "identities": "derived from the scenario's seed (demo)"
         if prepared.scenario.demo
         else "own",
     }
     sections = tuple(prepared.domain.sections(figures, plans))
+    if shown is not None:
+        is_open = prepared.mechanism.stage.coordinator_sees_everything
+        sections = (*sections, sight_section(shown, is_open=is_open))
     return RunResult(status, started.out / LEDGER, log.root().hex(), summary, facts, sections)
+
+
+def _sight(started: _Run, parties: Sequence[OpenedParty]) -> dict[str, Any] | None:
+    """The first answers as the coordinator held them, beside what they were."""
+    prepared = started.prepared
+    names = {party.member.did: party.member.name for party in parties}
+    sight = first_sight(started.log, prepared.mechanism.stage, names)
+    if sight is None:
+        return None
+    members = started.orders[0][1].roster.members
+    own = {}
+    for party in parties:
+        if party.member.name in sight.seen:
+            state = party.venue.pin(int(sight.plan.as_of))
+            problem = prepared.domain.problem(
+                sight.plan.goal, members, party.member, state, party.config
+            )
+            own[party.member.name] = own_words(problem, sight.asked)
+    return sight.shown(own)
+
+
+def _policy_text(policy: CohortPolicy) -> str:
+    """A cohort policy as one line."""
+    return (
+        f"at least {policy.least}, {policy.colluders} colluders assumed, {policy.drops} drops "
+        f"tolerated; fewer than {policy.min_changed} changed inputs: {policy.differencing}"
+    )

@@ -19,6 +19,7 @@ from covenue.hooks.engines import TailReply
 from covenue.hooks.ledgers import LedgerBackend, Seal
 from covenue.hooks.privacy import PrivacyStage
 from covenue.hooks.venues import NEVER_SEEN, NeverSeen, Snapshot
+from covenue.identity.consents import consent
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog, blob_digest
 from covenue.numerics.words import Words, words
@@ -206,7 +207,9 @@ def _units(actions: Actions, behaviour: Behaviour) -> int:
 def _outcome(order: str, status: OutcomeStatus, units: int) -> Outcome:
     fill = Fill(leg=0, price_ticks="1", quantity_steps=str(units), units=str(units))
     reason = None if status == "done" else "as scripted"
-    return Outcome(order=order, status=status, fills=(fill,) if units else (), reason=reason)
+    return Outcome(
+        order=order, status=status, fills=(fill,) if units else (), swaps=(), reason=reason
+    )
 
 
 @dataclass(frozen=True)
@@ -540,21 +543,25 @@ class Cohort:
     def _order(self) -> Order:
         s = self.setting
         members = [Member(did=self.did(i), name=f"p{i}", slot=i) for i in range(s.parties)]
+        roster = make_roster(self.did(s.parties), members)
+        policy = CohortPolicy(
+            least=s.least,
+            colluders=s.colluders,
+            drops=1,
+            min_changed=s.min_changed,
+            differencing=s.differencing,
+            reason="a test",
+        )
+        keys = [_keyed(*self._role(i))[0] for i in range(s.parties)]
         return Order(
             goal=ladder_goal(s.quantity, s.pace),
             mode=s.mode,
             plans_max=s.plans,
             every=str(SECOND),
             until=str(START + 10**9 * SECOND),
-            roster=make_roster(self.did(s.parties), members),
-            policy=CohortPolicy(
-                least=s.least,
-                colluders=s.colluders,
-                drops=1,
-                min_changed=s.min_changed,
-                differencing=s.differencing,
-                reason="a test",
-            ),
+            roster=roster,
+            policy=policy,
+            consents=consent(keys, policy, roster),
             deadlines=Deadlines(
                 join=str(SECOND),
                 upload=str(SECOND),

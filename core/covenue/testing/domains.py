@@ -14,6 +14,8 @@ from typing import Any
 from covenue.errors import BadInput, CapabilityMissing
 from covenue.hooks.domains import (
     EMPTY,
+    Acted,
+    Dialect,
     Domain,
     LocalProblem,
     Memory,
@@ -27,7 +29,7 @@ from covenue.hooks.solvers import Coupling, KeyedCoupling
 from covenue.hooks.venues import Snapshot
 from covenue.numerics.words import Words, integers, to_bytes, total, words
 from covenue_contracts.canonical import canonical
-from covenue_contracts.local import Actions, Leg, Outcome
+from covenue_contracts.local import Actions, Leg
 from covenue_contracts.plan import Goal, Member
 from covenue_contracts.shared import Capability, Query, Space
 
@@ -39,6 +41,7 @@ def ladder_goal(quantity: int, pace: int | None = None, least: int = 0) -> Goal:
     """A goal of the ladder domain: `quantity` lots in all, at most `pace` of them a plan."""
     return Goal(
         domain="ladder",
+        aim="fill",
         remaining=(str(quantity),),
         terms={"quantity": str(quantity), "pace": pace, "least": least},
     )
@@ -172,7 +175,7 @@ class LadderProblem:
         ]
         planned = sum(lots for _, lots in taken)
         if not planned:
-            return Actions(plan=plan, unit="1", legs=()), words([0]), memory
+            return Actions(plan=plan, unit="1", legs=(), swaps=()), words([0]), memory
         shift = (self.members - 1).bit_length()
         legs = (
             Leg(
@@ -183,18 +186,17 @@ class LadderProblem:
                 most_units=str(planned),
             ),
         )
-        return Actions(plan=plan, unit="1", legs=legs), words([planned]), memory
+        return Actions(plan=plan, unit="1", legs=legs, swaps=()), words([planned]), memory
 
-    def settle(
-        self, query: Query, outcomes: Sequence[tuple[Words, Sequence[Outcome] | None]]
-    ) -> tuple[Words, Words]:
+    def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
         """What the fills add up to, and what is not known to have failed."""
         executed = unknown = 0
-        for planned, reports in outcomes:
+        for deed in acted:
+            reports = deed.outcomes
             done = sum(int(fill.units) for report in reports or () for fill in report.fills)
             executed += done
             if reports is None or any(report.status == "unknown" for report in reports):
-                unknown += max(0, int(planned[0]) - done)
+                unknown += max(0, int(deed.planned[0]) - done)
         return words([executed]), words([unknown])
 
 
@@ -232,6 +234,10 @@ class LadderDomain:
 
     def scenarios(self) -> Sequence[Scenario]:
         """None: the ladder is for tests."""
+        return ()
+
+    def dialects(self) -> Sequence[Dialect]:
+        """None: ladders are spoken of in contracts alone."""
         return ()
 
     def opened_figures(

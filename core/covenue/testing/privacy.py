@@ -127,6 +127,11 @@ class VotedSum:
         """Fold one event; an ignored one returns the same state."""
         return _vote(state, event) if isinstance(state, Voter) else _count(state, event)
 
+    def seen(self, phase: str, body: bytes, width: int) -> Words | None:
+        """The words under their self mask."""
+        content = _upload(body, width) if phase == UPLOAD else None
+        return None if content is None else content[0]
+
     def proves_abort(self, plan: PlanContext, ctx: RoundContext, proof: bytes) -> bool:
         """Whether a quorum of the round's expected set signed ABORT."""
         signatures = _read(proof)
@@ -382,7 +387,7 @@ def _present(state: Counter) -> tuple[str, ...]:
 # ---- conformance
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _key(index: int) -> SigningKey:
     return SigningKey.from_seed(bytes([index + 1]) * 32)
 
@@ -439,12 +444,17 @@ class Bench:
 
 @dataclass
 class Session:
-    """One run of a bench: every state, what is under way, and how the round ended."""
+    """One run of a bench: every state, what is under way, and how the round ended.
+
+    sent, told: everything that a participant sent, and that the coordinator broadcast.
+    """
 
     bench: Bench
     coordinator: Any = None
     nodes: dict[str, Any] = field(default_factory=dict)
     uplink: list[tuple[str, str, bytes]] = field(default_factory=list)
+    sent: list[tuple[str, str, bytes]] = field(default_factory=list)
+    told: list[tuple[str, bytes]] = field(default_factory=list)
     ends: list[Released | Aborted] = field(default_factory=list)
     signed: dict[tuple[str, int], str] = field(default_factory=dict)
     timers: list[str] = field(default_factory=list)
@@ -459,15 +469,18 @@ class Session:
             self._sent(did, effects)
 
     def begin(self, ctx: RoundContext, declining: Sequence[str] = ()) -> None:
-        """Begin a round at everybody; those who decline say so."""
+        """Begin a round at everybody; those who decline say so.
+
+        Nobody hears a broadcast before it has begun the round, as in the kernel.
+        """
         self.ctx, self.ends, self.timers = ctx, [], []
-        self.tell(Begin(ctx, None, b""))
         for did in ctx.expected:
             answers = did not in declining
             if not answers:
                 self.uplink.append((did, DECLINE, b""))
             words_ = self.bench.answer(did) if answers else None
             self.node(did, Begin(ctx, words_, did.encode() if answers else b""))
+        self.tell(Begin(ctx, None, b""))
 
     def node(self, did: str, event: StageEvent) -> None:
         """Hand a participant one event."""
@@ -481,15 +494,21 @@ class Session:
         self._broadcast(effects)
         return self.coordinator is not before or bool(effects)
 
-    def run(self, silent: Sequence[str] = (), order: Callable[[int], int] = lambda _: 0) -> None:
+    def run(
+        self,
+        silent: Sequence[str] = (),
+        order: Callable[[int], int] = lambda _: 0,
+        lost: Sequence[str] = (),
+    ) -> None:
         """Carry what is under way until the round ends; when nothing moves, time passes.
 
-        silent: whose messages never arrive. order: which of k messages arrives next.
+        silent: whose messages never arrive; where `lost` names phases, only those of these phases.
+        order: which of k messages arrives next.
         """
         while not self.ends and (self.uplink or self.timers):
             if self.uplink:
                 sender, phase, body = self.uplink.pop(order(len(self.uplink)))
-                if sender not in silent:
+                if sender not in silent or (lost and phase not in lost):
                     self.tell(Received(sender, phase, body))
             else:
                 self.tell(StageDeadline(self.timers.pop(0), 0))
@@ -497,6 +516,7 @@ class Session:
     def _broadcast(self, effects: Sequence[StageEffect]) -> None:
         for effect in effects:
             if isinstance(effect, Send) and self.ctx is not None:
+                self.told.append((effect.phase, effect.body))
                 for did in self.ctx.expected:
                     self.node(did, Received("", effect.phase, effect.body))
             elif isinstance(effect, Timer):
@@ -508,6 +528,7 @@ class Session:
         for effect in effects:
             if isinstance(effect, Send):
                 self.uplink.append((did, effect.phase, effect.body))
+                self.sent.append((did, effect.phase, effect.body))
             elif isinstance(effect, Sign):
                 self._sign(did, effect)
 
@@ -531,9 +552,13 @@ def arrivals(n: int) -> Iterator[Callable[[int], int]]:
 
 
 class PrivacyConformance:
-    """Numbered cases; a number never changes its meaning."""
+    """Numbered cases; a number never changes its meaning.
+
+    whole: the stage sums everybody that a round expects, or nothing.
+    """
 
     build: Callable[[], PrivacyStage]
+    whole: bool = False
 
     def bench(self, n: int = 4, least: int = 2) -> Bench:
         """A bench for the stage under test."""
@@ -605,8 +630,8 @@ class PrivacyConformance:
         bench = self.bench()
         session = Session(bench)
         session.begin(bench.context())
-        late = next(m for m in session.uplink if m[0] == bench.dids[0] and m[1] == UPLOAD)
-        session.run([bench.dids[0]])
+        session.run([bench.dids[0]], lost=[UPLOAD])
+        late = next(m for m in session.sent if m[0] == bench.dids[0] and m[1] == UPLOAD)
         self.ended(session)
         assert not session.tell(Received(*late))
 
@@ -628,11 +653,14 @@ class PrivacyConformance:
         waited = list(session.timers)
         session.run()
         end = self.ended(session)
+        assert waited[0] in session.timers
+        if self.whole:
+            assert isinstance(end, Aborted)
+            return
         assert isinstance(end, Released)
         assert isinstance(end.release, Total)
         assert end.release.cohort == bench.dids[1:]
         assert integers(end.release.words) == bench.plain(bench.dids[1:])
-        assert waited[0] in session.timers
 
     def test_prv_008_an_upload_sent_twice_counts_once(self) -> None:
         """PRV-008: a network that repeats changes no total."""
@@ -695,10 +723,69 @@ class PrivacyConformance:
         assert isinstance(end.release, Total)
         assert integers(end.release.words) == bench.plain(bench.dids)
 
+    def test_prv_013_a_truncated_message_is_none(self) -> None:
+        """PRV-013: in every phase, a message cut short changes nothing at the coordinator."""
+        bench = self.bench()
+        session = Session(bench)
+        session.begin(bench.context())
+        while session.uplink:
+            sender, phase, body = session.uplink.pop(0)
+            for cut in (body[:-1], body[: len(body) // 2]):
+                assert not session.tell(Received(sender, phase, cut))
+            session.tell(Received(sender, phase, body))
+        assert isinstance(self.ended(session), Released)
 
-def privacy_conformance(build: Callable[[], PrivacyStage]) -> type[PrivacyConformance]:
-    """A test class with the cases PRV-001 to PRV-012.
+    def test_prv_014_a_truncated_broadcast_is_none(self) -> None:
+        """PRV-014: in every phase, a broadcast cut short changes nothing at a participant."""
+        bench = self.bench()
+        session = Session(bench)
+        session.begin(bench.context())
+        session.run()
+        assert isinstance(self.ended(session), Released)
+        again = Session(bench)
+        again.begin(bench.context())
+        first = bench.dids[0]
+        for phase, body in session.told:
+            before = again.nodes[first]
+            for cut in {body[:-1], body[: len(body) // 2]} - {body}:
+                after, effects = bench.stage.advance(before, Received("", phase, cut))
+                assert after is before
+                assert not effects
+            again.node(first, Received("", phase, body))
 
-    Use: `TestOpen = privacy_conformance(OpenSum)`.
+    def test_prv_015_what_a_holder_of_an_upload_sees_is_what_the_stage_says(self) -> None:
+        """PRV-015: `seen` reads uploads only, and the answer itself where all is seen."""
+        bench = self.bench()
+        session = Session(bench)
+        session.begin(bench.context())
+        session.run()
+        for did, phase, body in session.sent:
+            seen = bench.stage.seen(phase, body, bench.width)
+            assert (seen is not None) is (phase == UPLOAD)
+            if seen is not None:
+                is_plain = integers(seen) == integers(bench.answer(did))
+                assert is_plain is bench.stage.coordinator_sees_everything
+        assert bench.stage.seen(UPLOAD, b"", bench.width) is None
+
+    def test_prv_016_one_input_leaves_as_one_byte_string(self) -> None:
+        """PRV-016: a round begun again with the same input sends the same bytes, or nothing."""
+        bench = self.bench()
+        session = Session(bench)
+        session.begin(bench.context())
+        session.run()
+        for did in bench.dids:
+            uploads = [m for m in session.sent if m[:2] == (did, UPLOAD)]
+            session.node(did, Begin(bench.context(), bench.answer(did), did.encode()))
+            assert {m for m in session.sent if m[:2] == (did, UPLOAD)} == set(uploads)
+
+
+def privacy_conformance(
+    build: Callable[[], PrivacyStage], *, whole: bool = False
+) -> type[PrivacyConformance]:
+    """A test class with the cases PRV-001 to PRV-016.
+
+    whole: the stage sums everybody that a round expects, or nothing, so that a decline ends the
+    round at once. Use: `TestOpen = privacy_conformance(OpenSum)`.
     """
-    return type("PrivacyConformance", (PrivacyConformance,), {"build": staticmethod(build)})
+    cases = {"build": staticmethod(build), "whole": whole}
+    return type("PrivacyConformance", (PrivacyConformance,), cases)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from covenue.errors import CapabilityMissing
-from covenue.hooks.domains import LocalProblem, Memory
+from covenue.hooks.domains import Acted, LocalProblem, Memory
 from covenue.hooks.solvers import Choice, Coupling, Solution, State, Total
 from covenue.hooks.venues import Snapshot
 from covenue.numerics.words import Words, integers, words
 from covenue.testing.domains import LadderCoupling, LadderDomain, LadderProblem
-from covenue_contracts.local import Actions, Outcome
+from covenue_contracts.local import Actions
 from covenue_contracts.plan import Goal, Member
 from covenue_contracts.shared import Capability, Query, Space
 
@@ -63,11 +63,9 @@ class TrialProblem:
         """What the ladder does."""
         return self.ladder.commit(query, memory, plan)
 
-    def settle(
-        self, query: Query, outcomes: Sequence[tuple[Words, Sequence[Outcome] | None]]
-    ) -> tuple[Words, Words]:
+    def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
         """What the ladder does."""
-        return self.ladder.settle(query, outcomes)
+        return self.ladder.settle(query, acted)
 
 
 class TrialDomain(LadderDomain):

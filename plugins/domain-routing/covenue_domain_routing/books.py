@@ -12,7 +12,7 @@ from covenue.errors import BadInput, CapabilityMissing
 from covenue.hooks.venues import BookState, Snapshot
 from covenue_contracts.energibridge import ClockStamp, Instrument
 from covenue_contracts.plan import Member
-from covenue_domain_routing.decimals import FINEST, plain
+from covenue.numerics.decimals import FINEST, plain
 from covenue_domain_routing.goals import ROOM, Terms
 
 RING_HALF = 2**63

@@ -15,7 +15,7 @@ from covenue.errors import BadInput
 from covenue.hooks.domains import PartyConfig
 from covenue_contracts.contract import SAFE_INTEGER, Scalar
 from covenue_contracts.plan import Goal
-from covenue_domain_routing.decimals import FINEST, as_toml, parse_decimal
+from covenue.numerics.decimals import FINEST, as_toml, parse_decimal
 
 DOMAIN = "routing"
 PRICE_SCALE = 10_000
@@ -140,7 +140,7 @@ def parse_goal(config: PartyConfig, file: str = "") -> Goal:
         "pace_lots": None if pace is None else str(pace),
         "whole_steps": _mode(config.get("mode", MODES[0]), file) == "executed",
     }
-    return Goal(domain=DOMAIN, remaining=(str(quantity),), terms={**terms})
+    return Goal(domain=DOMAIN, aim="fill", remaining=(str(quantity),), terms={**terms})
 
 
 def _advice(key: str) -> str:

@@ -20,7 +20,7 @@ from covenue.hooks.domains import PartyConfig
 from covenue.hooks.venues import BookState
 from covenue_contracts.energibridge import Instrument
 from covenue_domain_routing.books import taken_side
-from covenue_domain_routing.decimals import as_toml, parse_decimal
+from covenue.numerics.decimals import as_toml, parse_decimal
 from covenue_domain_routing.goals import Terms
 from covenue_domain_routing.grid import KeyGrid
 

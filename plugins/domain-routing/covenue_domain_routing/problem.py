@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from covenue.errors import CapabilityMissing, LayoutMismatch
-from covenue.hooks.domains import Memory, PartyConfig
+from covenue.hooks.domains import Acted, Memory, PartyConfig
 from covenue.numerics.words import Words, frozen, words
 from covenue_contracts.energibridge import Instrument
-from covenue_contracts.local import Actions, Leg, Outcome
+from covenue_contracts.local import Actions, Leg
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import Capability, Query, Space
 from covenue_domain_routing.books import book_of
-from covenue_domain_routing.decimals import plain
+from covenue.numerics.decimals import plain
 from covenue_domain_routing.goals import Side, Terms
 from covenue_domain_routing.grid import key_grid, space
 from covenue_domain_routing.ladders import Ladder, build_ladder, parse_charges
@@ -112,23 +112,22 @@ class RoutingProblem:
             most_units=str(order.planned),
         )
         legs = (leg,) if order.planned else ()
-        actions = Actions(plan=plan, unit=plain(self.lot), legs=legs)
+        actions = Actions(plan=plan, unit=plain(self.lot), legs=legs, swaps=())
         return actions, words([order.planned]), memory
 
-    def settle(
-        self, query: Query, outcomes: Sequence[tuple[Words, Sequence[Outcome] | None]]
-    ) -> tuple[Words, Words]:
+    def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
         """(executed, unknown) lots over an order.
 
         Fills count for what the venue reports, even beyond what was planned: hiding that would
         hide a broken venue. What is not known counts as unknown up to what was planned.
         """
         executed = unknown = 0
-        for planned, reports in outcomes:
+        for deed in acted:
+            reports = deed.outcomes
             done = sum(int(fill.units) for report in reports or () for fill in report.fills)
             executed += done
             if reports is None or any(report.status == "unknown" for report in reports):
-                unknown += max(0, int(planned[0]) - done)
+                unknown += max(0, int(deed.planned[0]) - done)
         return words([executed]), words([unknown])
 
     def _linear(self, shares: Sequence[int]) -> NativeOrder:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from covenue.hooks.domains import (
+    Dialect,
     OpenedParty,
     OpenedPlan,
     PartyConfig,
@@ -54,8 +55,15 @@ class Routing:
                 "btc-three-engines",
                 "Three parties buy BTC at least all-in cost, on recorded books of three engines",
                 SCENARIOS / "btc-three-engines" / "scenario.toml",
+                rank=0,
             ),
         )
+
+    def dialects(self) -> Sequence[Dialect]:
+        """ExoRoute's own vocabulary."""
+        from covenue_domain_routing.dialect import EXOROUTE
+
+        return (EXOROUTE,)
 
     def opened_figures(
         self, plans: Sequence[OpenedPlan], parties: Sequence[OpenedParty]

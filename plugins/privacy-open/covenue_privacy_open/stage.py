@@ -74,6 +74,11 @@ class OpenSum:
             return _answer(state, event)
         return _collect(state, event)
 
+    def seen(self, phase: str, body: bytes, width: int) -> Words | None:
+        """The words themselves."""
+        content = unpack(body, width) if phase == UPLOAD else None
+        return None if content is None else content[0]
+
     def proves_abort(self, plan: PlanContext, ctx: RoundContext, proof: bytes) -> bool:
         """Nothing does: the coordinator has seen the words."""
         return False

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from covenue.errors import StateStale
+from covenue.hooks.journal import Applied, Journal
 from covenue.hooks.venues import (
     NEVER_SEEN,
     ORDER_BOOK,
@@ -23,7 +24,7 @@ from covenue_venue_recorded.book import BookReplay, Sides, Take, refreshed_at
 from covenue_venue_recorded.capture import ASK, BID, CHUNK_BYTES, read_capture
 from covenue_venue_recorded.execution import execute
 from covenue_venue_recorded.join import Span, join, refuse_gaps
-from covenue_venue_recorded.journal import Applied, Journal
+from covenue_venue_recorded.journal import FORMAT, Takes
 from covenue_venue_recorded.offsets import MILLISECOND, Offset, offset
 from covenue_venue_recorded.options import parse_options
 
@@ -59,7 +60,7 @@ class RecordedVenue:
         if options.gaps == "refuse":
             refuse_gaps(self._capture, self._joined)
         self._replay = BookReplay(self._capture)
-        self._journal = Journal(options.journal, self._source())
+        self._journal = Journal(options.journal, FORMAT, self._source())
 
     @property
     def instrument(self) -> Instrument:
@@ -187,7 +188,7 @@ class RecordedVenue:
             half_width=str(known.half_width),
         )
 
-    def _execute(self, order: str, actions: Actions, valid_until: int, now: int) -> Applied:
+    def _execute(self, order: str, actions: Actions, valid_until: int, now: int) -> Applied[Takes]:
         """One pass over the legs; each sees what the ones before it took."""
         why = self._refusal(actions, valid_until, now)
         if why:
@@ -213,6 +214,8 @@ class RecordedVenue:
         """Why none of the legs may execute, or empty."""
         if now > valid_until:
             return "late"
+        if actions.swaps:
+            return "there are no pools for swaps here"
         if Fraction(actions.unit) <= 0:
             return f"unit {actions.unit} counts nothing"
         least = Fraction(self.instrument.minimum) / Fraction(self.instrument.step)
@@ -251,7 +254,7 @@ def _status(fills: Sequence[Fill], short: str) -> OutcomeStatus:
 
 
 def _outcome(order: str, status: OutcomeStatus, fills: tuple[Fill, ...], reason: str) -> Outcome:
-    return Outcome(order=order, status=status, fills=fills, reason=reason or None)
+    return Outcome(order=order, status=status, fills=fills, swaps=(), reason=reason or None)
 
 
 def _offset_facts(clock: str, known: Offset | None) -> dict[str, Scalar]:

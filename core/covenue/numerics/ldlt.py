@@ -1,0 +1,147 @@
+"""Fixed-order LDL' of symmetric positive semidefinite matrices: the same bytes on any machine.
+
+Every entry a_ij receives its updates one at a time, in ascending order of the pivot k:
+
+    a_ij <- a_ij - (a_ik / d_k) * a_kj        k = 0, 1, ..., min(i, j) - 1
+
+by elementwise operations that round once each. Blocks and tiles change what is in the cache and
+no order of operations, so no bit depends on BLAS, on threads, on the SIMD level or on the tiles.
+Source: solvers.md, section 4 (R1, R3).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covenue.errors import BadInput, LayoutMismatch
+
+Reals = NDArray[np.float64]
+BLOCK = 32
+TILE_ROWS = 64
+TILE_COLUMNS = 640
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """A = L D L'; read-only.
+
+    unit_upper: L' with its unit diagonal, m x m; below the diagonal zeros. pivots: D, positive.
+    raised: how many pivots were below their least and set to it.
+    """
+
+    unit_upper: Reals
+    pivots: Reals
+    raised: int
+
+
+def factored(matrix: Reals, least_pivots: Reals) -> Factor:
+    """Factor a symmetric matrix, raising each pivot that is below its least to that least.
+
+    matrix: m x m; only the upper triangle is read. least_pivots: m positive numbers; what is below
+    them counts as singular, so a semidefinite matrix is factored as well.
+    Raises LayoutMismatch on shapes, BadInput on numbers that are not finite or not positive.
+    """
+    _check(matrix, least_pivots)
+    upper = np.array(matrix, dtype=np.float64, order="C")
+    size = len(upper)
+    pivots, raised = np.empty(size), 0
+    scratch = np.empty((max(BLOCK, TILE_ROWS), max(size, TILE_COLUMNS)))
+    for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
+        panel, scaled = upper[start:stop, start:], np.empty((stop - start, size - start))
+        least, found = least_pivots[start:stop], pivots[start:stop]
+        raised += _eliminate(panel, scaled, least, found, scratch)
+        _update(upper[stop:, stop:], panel, scaled, scratch)
+        panel[:] = scaled
+    upper[np.tril_indices(size, -1)] = 0.0
+    np.fill_diagonal(upper, 1.0)
+    return Factor(_read_only(upper), _read_only(pivots), raised)
+
+
+def solved(factor: Factor, right: Reals) -> Reals:
+    """x with L D L' x = right, by columns: each entry is updated in a fixed order.
+
+    Raises LayoutMismatch unless `right` has one number a row.
+    """
+    upper, size = factor.unit_upper, len(factor.pivots)
+    if right.shape != (size,):
+        raise LayoutMismatch(
+            f"a right side of shape {right.shape} does not fit {size} pivots",
+            "give one number for each row of the matrix",
+        )
+    x = np.array(right, dtype=np.float64)
+    for k in range(size - 1):
+        x[k + 1 :] -= upper[k, k + 1 :] * x[k]
+    x /= factor.pivots
+    for k in range(size - 1, 0, -1):
+        x[:k] -= upper[:k, k] * x[k]
+    return x
+
+
+def _eliminate(panel: Reals, scaled: Reals, least: Reals, found: Reals, scratch: Reals) -> int:
+    """Eliminate a panel's own rows, and return how many pivots were raised.
+
+    Fills `scaled` with rows of L' and `found` with the pivots. Column 0 of the panel is that of
+    its first pivot.
+    """
+    raised = 0
+    for k in range(len(panel)):
+        row, pivot = panel[k, k + 1 :], panel[k, k]
+        if not pivot >= least[k]:
+            pivot, raised = least[k], raised + 1
+        found[k] = pivot
+        right = scaled[k, k + 1 :]
+        np.divide(row, pivot, out=right)
+        rest = panel[k + 1 :, k + 1 :]
+        product = scratch[: rest.shape[0], : rest.shape[1]]
+        np.multiply(right[: len(rest), None], row[None, :], out=product)
+        np.subtract(rest, product, out=rest)
+    return raised
+
+
+def _update(rest: Reals, panel: Reals, scaled: Reals, scratch: Reals) -> None:
+    """Subtract a panel's products from all later rows, one tile at a time, k ascending."""
+    size, first = len(rest), panel.shape[1] - len(rest)
+    for top in range(0, size, TILE_ROWS):
+        bottom = min(top + TILE_ROWS, size)
+        for left in range(top, size, TILE_COLUMNS):
+            tile = rest[top:bottom, left : left + TILE_COLUMNS]
+            product = scratch[: tile.shape[0], : tile.shape[1]]
+            for k in range(len(panel)):
+                factors = scaled[k, first + top : first + bottom]
+                row = panel[k, first + left : first + left + TILE_COLUMNS]
+                np.multiply(factors[:, None], row[None, :], out=product)
+                np.subtract(tile, product, out=tile)
+
+
+def _check(matrix: Reals, least_pivots: Reals) -> None:
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise LayoutMismatch(
+            f"a matrix of shape {matrix.shape} is not square", "give m x m numbers"
+        )
+    if least_pivots.shape != matrix.shape[:1]:
+        raise LayoutMismatch(
+            f"{matrix.shape[0]} rows have least pivots of shape {least_pivots.shape}",
+            "give one least pivot for each row",
+        )
+    if not bool(np.isfinite(matrix).all()):
+        raise BadInput(
+            "a matrix to be factored has an entry that is not finite",
+            "check the range of what it was computed from",
+            field="matrix",
+            value=str(float(matrix[~np.isfinite(matrix)][0])),
+        )
+    usable = np.isfinite(least_pivots) & (least_pivots > 0)
+    if not bool(usable.all()):
+        raise BadInput(
+            "a least pivot is not a positive number",
+            "give the smallest number that still counts as a pivot",
+            field="least_pivots",
+            value=str(float(least_pivots[~usable][0])),
+        )
+
+
+def _read_only(array: Reals) -> Reals:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,251 @@
+"""Numbered cases that every domain passes whose coupling is solved by multipliers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import permutations, product
+
+from covenue.errors import CapabilityMissing, CovenueError
+from covenue.hooks.domains import EMPTY, Acted, Domain, LocalProblem
+from covenue.hooks.solvers import DualCoupling
+from covenue.numerics.words import Words, integers, subtract, to_bytes, total, words
+from covenue.testing.domains import DomainExample
+from covenue_contracts.local import Outcome
+from covenue_contracts.shared import DualVariables, Query, QueryKind
+
+SETTLE = Query(kind="settle", after=None, multipliers=None, points=())
+
+
+def multiplier_query(
+    kind: QueryKind, coupling: DualCoupling, values: Sequence[int], width: int | None = None
+) -> Query:
+    """A query at multipliers on the coupling's grid; a commit query carries no plan of its own."""
+    size = len(coupling.reference)
+    points = ("0",) * size if kind == "commit" else ()
+    return Query(
+        kind=kind,
+        after=None,
+        multipliers=DualVariables(
+            scale_bits=coupling.multiplier_bits, values=tuple(str(value) for value in values)
+        ),
+        points=points if width is None else (*points, str(width)),
+    )
+
+
+def probes(coupling: DualCoupling) -> Iterator[tuple[tuple[int, ...], int | None]]:
+    """Multipliers all over their range, each with every width: references, ends, and between."""
+    low, high = zip(*coupling.multiplier_range, strict=True)
+    reference = tuple(coupling.reference)
+    between = [
+        tuple(
+            a + (b - a) * ((7 * index + 3 * part) % 16) // 16
+            for index, (a, b) in enumerate(zip(low, high, strict=True))
+        )
+        for part in range(5)
+    ]
+    tilted = [
+        tuple(r + (r >> 9) * ((index + part) % 3 - 1) for index, r in enumerate(reference))
+        for part in range(3)
+    ]
+    every = [reference, low, high, *between, *tilted]
+    widths: tuple[int | None, ...] = tuple(coupling.smoothing) or (None,)
+    kept = [tuple(min(max(v, a), b) for v, a, b in zip(at, low, high, strict=True)) for at in every]
+    yield from product(kept, widths)
+
+
+class DualDomainConformance:
+    """Numbered cases; a number never changes its meaning."""
+
+    build: Callable[[], Domain]
+    examples: Callable[[], Sequence[DomainExample]]
+
+    def test_dom_101_equal_inputs_give_equal_bytes(self) -> None:
+        """Replay recomputes answers in another process: nothing but the inputs may count."""
+        domain = self.build()
+        for first, second in zip(self.examples(), self.examples(), strict=True):
+            coupling = _coupling(domain, first)
+            for values, width in probes(coupling):
+                query = multiplier_query("curvature", coupling, values, width)
+                for a, b in zip(first.problems(domain), second.problems(domain), strict=True):
+                    assert _answer(a, query) == _answer(b, query)
+
+    def test_dom_102_asking_and_committing_leaves_no_trace(self) -> None:
+        """A retry repeats its bytes."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            for problem in example.problems(domain):
+                query = multiplier_query("respond", coupling, coupling.reference, _width(coupling))
+                first = _answer(problem, query)
+                problem.commit(_commit(coupling, coupling.reference), EMPTY, "0" * 64)
+                assert _answer(problem, query) == first
+
+    def test_dom_103_an_answer_has_the_width_that_the_coupling_says(self) -> None:
+        """The coordinator must know a round's width before anything arrives."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            for problem in example.problems(domain):
+                assert problem.space == coupling.space
+                assert problem.capabilities >= {"RESPOND", "CURVATURE"}
+                for kind in ("respond", "curvature"):
+                    query = multiplier_query(kind, coupling, coupling.reference, _width(coupling))
+                    assert len(problem.answer(query, EMPTY)[0]) == coupling.width(query)
+
+    def test_dom_104_a_curvature_answer_begins_with_the_response(self) -> None:
+        """Slopes are further words: the certificate reads the same place in both."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            for values, width in probes(coupling):
+                short = multiplier_query("respond", coupling, values, width)
+                long = multiplier_query("curvature", coupling, values, width)
+                for problem in example.problems(domain):
+                    assert _answer(problem, long).startswith(_answer(problem, short))
+
+    def test_dom_105_every_word_keeps_the_bound_of_the_space(self) -> None:
+        """The kernel clips at the bound; a domain that needs clipping would give wrong sums."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            bound = int(coupling.space.bound)
+            for values, width in probes(coupling):
+                query = multiplier_query("curvature", coupling, values, width)
+                for problem in example.problems(domain):
+                    assert max(map(abs, integers(problem.answer(query, EMPTY)[0]))) <= bound
+
+    def test_dom_106_no_answer_is_worth_more_than_phi_at_any_multipliers(self) -> None:
+        """phi(w) >= w'x(v) for all v and w: else a bound would not be one."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            asked = list(probes(coupling))
+            size = len(coupling.reference)
+            down = coupling.multiplier_bits + coupling.space.scale_bits - coupling.value_bits
+            for problem in example.problems(domain):
+                answers = [
+                    integers(problem.answer(multiplier_query("respond", coupling, *at), EMPTY)[0])
+                    for at in asked
+                ]
+                for (values, _), (phi, *_) in zip(asked, answers, strict=True):
+                    for _, *nets in answers:
+                        worth = sum(v * net for v, net in zip(values, nets[:size], strict=True))
+                        assert worth <= phi << down
+
+    def test_dom_107_what_is_committed_is_never_less_than_what_was_answered(self) -> None:
+        """A plan is certified on answers: its commitment may only be better."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            for values, width in probes(coupling):
+                for problem in example.problems(domain):
+                    query = multiplier_query("respond", coupling, values, width)
+                    answered = integers(problem.answer(query, EMPTY)[0])[1:]
+                    commit = multiplier_query("commit", coupling, values, width)
+                    _, committed, _ = problem.commit(commit, EMPTY, "0" * 64)
+                    pairs = zip(integers(committed), answered, strict=True)
+                    assert all(now >= before for now, before in pairs)
+
+    def test_dom_108_the_order_of_participants_changes_no_sum(self) -> None:
+        """A sum names nobody: who came first must not show."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            query = multiplier_query("curvature", coupling, coupling.reference, _width(coupling))
+            answers = [p.answer(query, EMPTY)[0] for p in example.problems(domain)]
+            assert len({to_bytes(total(order)) for order in permutations(answers[:4])}) == 1
+
+    def test_dom_109_an_unknown_kind_of_query_is_refused(self) -> None:
+        """An unknown question is refused by name, never answered by accident."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            query = multiplier_query("disclose", coupling, coupling.reference)
+            for problem in example.problems(domain):
+                assert _refused(problem, query) is CapabilityMissing
+
+    def test_dom_110_multipliers_outside_their_range_are_refused(self) -> None:
+        """Headroom is proved for the range: an answer from outside could wrap the ring."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            (low, high), *_ = coupling.multiplier_range
+            rest = coupling.reference[1:]
+            for values in ((low - 1, *rest), (high + 1, *rest), coupling.reference[:-1]):
+                for problem in example.problems(domain):
+                    assert _refused(problem, multiplier_query("respond", coupling, values))
+
+    def test_dom_111_what_is_not_reported_counts_as_planned(self) -> None:
+        """Doubt is counted in full, and a refusal not at all."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            for problem in example.problems(domain):
+                commit = _commit(coupling, coupling.reference)
+                actions, planned, _ = problem.commit(commit, EMPTY, "0" * 64)
+                nothing = subtract(planned, planned)
+                refused = Outcome(
+                    order="0" * 64, status="refused", fills=(), swaps=(), reason="test"
+                )
+                for outcomes, unknown in ((None, planned), ([refused], nothing)):
+                    got = problem.settle(SETTLE, [Acted(planned, actions, outcomes)])
+                    assert [integers(part) for part in got] == [
+                        integers(nothing),
+                        integers(unknown),
+                    ]
+
+    def test_dom_112_what_is_taken_is_not_left_and_what_is_owed_is_brought_back(self) -> None:
+        """A position counts against the limits; a debt is the least that the next plan brings."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            zero = _words(coupling, 0)
+            taken, owed = _words(coupling, 5), _words(coupling, -5)
+            again = domain.coupling(coupling.left(taken, zero, zero), example.members)
+            debt = domain.coupling(coupling.left(zero, owed, zero), example.members)
+            assert isinstance(again, DualCoupling)
+            assert isinstance(debt, DualCoupling)
+            assert all(now < before for now, before in zip(again.most, coupling.most, strict=True))
+            assert set(debt.least) == {5}
+            assert not debt.admits(_words(coupling, 4), debt.goal)
+            assert debt.admits(_words(coupling, 5), debt.goal)
+
+
+def dual_domain_conformance(
+    build: Callable[[], Domain], examples: Callable[[], Sequence[DomainExample]]
+) -> type[DualDomainConformance]:
+    """A test class with the cases DOM-101 to DOM-112, for domains solved by multipliers.
+
+    Use: `TestArbitrage = dual_domain_conformance(Arbitrage, examples)`. The examples are built
+    anew for every case; give at least two, one of them with two members or more.
+    """
+    cases = {"build": staticmethod(build), "examples": staticmethod(examples)}
+    return type("DualDomainConformance", (DualDomainConformance,), cases)
+
+
+def _coupling(domain: Domain, example: DomainExample) -> DualCoupling:
+    coupling = domain.coupling(example.goal, example.members)
+    assert isinstance(coupling, DualCoupling)
+    return coupling
+
+
+def _width(coupling: DualCoupling) -> int | None:
+    return coupling.smoothing[0] if coupling.smoothing else None
+
+
+def _commit(coupling: DualCoupling, values: Sequence[int]) -> Query:
+    return multiplier_query("commit", coupling, values, _width(coupling))
+
+
+def _answer(problem: LocalProblem, query: Query) -> bytes:
+    return to_bytes(problem.answer(query, EMPTY)[0])
+
+
+def _refused(problem: LocalProblem, query: Query) -> type[CovenueError] | None:
+    try:
+        problem.answer(query, EMPTY)
+    except CovenueError as error:
+        return type(error)
+    return None
+
+
+def _words(coupling: DualCoupling, amount: int) -> Words:
+    return words([amount] * len(coupling.reference))

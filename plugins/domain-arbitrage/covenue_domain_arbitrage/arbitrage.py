@@ -1,0 +1,102 @@
+"""ArbSphere: pools and books against public references, on sums of net amounts."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from covenue.hooks.dialects import Dialect
+from covenue.hooks.domains import OpenedParty, OpenedPlan, PartyConfig, Scenario, Section
+from covenue_contracts.plan import Goal, Member
+from covenue_domain_arbitrage.coupling import ArbitrageCoupling, coupling
+from covenue_domain_arbitrage.dialect import ARBSPHERE
+from covenue_domain_arbitrage.goals import parse_goal, read_terms
+from covenue_domain_arbitrage.opened import opened_figures
+from covenue_domain_arbitrage.problem import ArbitrageProblem, problem_of
+from covenue_domain_arbitrage.sections import sections
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+
+
+class Arbitrage:
+    """Many venues, one plan: take what can be taken so that no asset is owed in the end.
+
+    Everybody who takes part learns the multipliers (prices at which the venues meet) and the sums
+    of net amounts; which pools there are, and what is done with each, stays with its party. Legs
+    that are done in part leave a position; the next plan of the order has to bring it back.
+    """
+
+    def goal(self, config: PartyConfig, file: str = "") -> Goal:
+        """The goal of an order; fields and errors as in `goals.parse_goal`."""
+        return parse_goal(config, file)
+
+    def coupling(self, goal: Goal, members: Sequence[Member]) -> ArbitrageCoupling:
+        """The public side of one plan."""
+        return coupling(goal, members)
+
+    def problem(
+        self, goal: Goal, members: Sequence[Member], member: Member, state: Any, config: PartyConfig
+    ) -> ArbitrageProblem:
+        """One party's pools or book.
+
+        state: a Snapshot of pools or of a book, or a table of pools (`frames.COLUMNS`). config:
+        for books `fee_bps`, and `base` and `quote` where the venue calls its assets otherwise.
+        """
+        return problem_of(read_terms(goal), len(members), state, config)
+
+    def scenarios(self) -> Sequence[Scenario]:
+        """Five parties with pools, and two simulated venues."""
+        return (
+            Scenario(
+                "arbitrage",
+                "Five parties with thousands of pools each, under secure aggregation",
+                SCENARIOS / "five-parties" / "scenario.toml",
+            ),
+            Scenario(
+                "arbitrage-two-venues",
+                "Two simulated order books whose prices differ, arbitraged until they meet",
+                SCENARIOS / "two-venues" / "scenario.toml",
+            ),
+        )
+
+    def dialects(self) -> Sequence[Dialect]:
+        """ArbSphere's own words for what crosses its boundaries."""
+        return (ARBSPHERE,)
+
+    def opened_figures(
+        self, plans: Sequence[OpenedPlan], parties: Sequence[OpenedParty]
+    ) -> Mapping[str, Any]:
+        """Figures of a run with all venues opened, outside the cohort; see `opened`."""
+        return opened_figures(plans, parties)
+
+    def sections(
+        self, figures: Mapping[str, Any], plans: Sequence[OpenedPlan]
+    ) -> Sequence[Section]:
+        """Report sections from those figures."""
+        return sections(figures, plans)
+
+
+def against(
+    references: Mapping[str, str | int],
+    *,
+    most: str | int | None = None,
+    scale_bits: int = 30,
+    value_bits: int = 30,
+    band: int = 16,
+    jumps: bool = False,
+) -> Goal:
+    """A goal for notebooks: take what is worth something at these references, owe nothing.
+
+    references: value of one unit by asset, decimals as text; the order of the assets is that of
+    the coordinates. most: how much of any asset to take. Raises BadInput, naming the field.
+    """
+    return parse_goal(
+        {
+            "assets": tuple(references),
+            "references": tuple(references.values()),
+            "most": most,
+            "scale_bits": scale_bits,
+            "value_bits": value_bits,
+            "band": band,
+            "jumps": jumps,
+        }
+    )

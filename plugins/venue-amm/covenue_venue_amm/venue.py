@@ -1,0 +1,239 @@
+"""The adapter: pins the reserves of all pools, and swaps with them on paper."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from covenue.errors import StateStale
+from covenue.hooks.journal import Applied, Journal
+from covenue.hooks.venues import (
+    NEVER_SEEN,
+    POOL_SET,
+    NeverSeen,
+    PoolBatch,
+    Snapshot,
+    VenueConfig,
+    pack_pools,
+)
+from covenue_contracts.canonical import canonical, sha256
+from covenue_contracts.contract import Scalar
+from covenue_contracts.energibridge import ClockStamp
+from covenue_contracts.local import Actions, Outcome, OutcomeStatus, Swap, SwapFill
+from covenue_venue_amm.fold import OwnSwap, ReserveFold
+from covenue_venue_amm.journal import FORMAT, Swaps
+from covenue_venue_amm.options import parse_options
+from covenue_venue_amm.swaps import received
+from covenue_venue_amm.tables import NATIVE_MAX, Column, Pools, read_pools, read_trades
+
+
+@dataclass
+class _Attempt:
+    """The pools while the swaps of one order are made; nothing of it counts before it is kept."""
+
+    reserves: Column
+    own: list[OwnSwap] = field(default_factory=list)
+    fills: list[SwapFill] = field(default_factory=list)
+    short: str = ""
+
+
+class PoolVenue:
+    """One party's pools as a venue.
+
+    `pin` is a function of the tables, the instant and the orders applied until that instant: going
+    back in time, or asking in another order, changes nothing. A swap of ours moves the reserves of
+    every pin at or after it, for good: others trade against what we left. The venue's clock does
+    not go back for us: an order that comes with an earlier time than one that has swapped happens
+    at the time of that one. Raises BadInput when it is opened.
+    """
+
+    def __init__(self, config: VenueConfig, folder: Path) -> None:
+        self._options = parse_options(config)
+        self._pools = read_pools(folder)
+        self._trades = read_trades(folder, self._pools, self._options.since)
+        self._fold = ReserveFold(self._pools, self._trades)
+        self._fixed = _fixed_parts(self._options.venue, self._pools)
+        self._journal = Journal(self._options.journal, FORMAT, self._source())
+        self._own = [swap for applied in self._journal.orders.values() for swap in applied.takes]
+
+    def pin(self, as_of: int) -> Snapshot:
+        """All pools after every swap with time <= as_of.
+
+        Raises StateStale before `since`, and after a silence of `stale_ms` where that is set.
+        """
+        heard = self._heard(as_of)
+        reserves = self._fold.at(as_of, self._own)
+        state = PoolBatch(
+            self._options.venue,
+            self._pools.assets,
+            tuple(self._pools.rows),
+            self._pools.sides,
+            reserves,
+            self._pools.fee_ppm,
+            _stamp(heard),
+        )
+        return Snapshot(POOL_SET, as_of, self._digest(reserves), state, pack_pools(state))
+
+    def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> Sequence[Outcome]:
+        """Make the swaps in their order, each all or nothing, once an order id.
+
+        The outcome is in the journal before it is returned; the same id again returns it.
+        """
+        if order not in self._journal.orders:
+            applied = self._execute(order, actions, valid_until, now)
+            self._journal.keep(order, applied)
+            self._own += applied.takes
+        return (self._journal.orders[order].outcome,)
+
+    def reconcile(self, order: str) -> Sequence[Outcome] | NeverSeen:
+        """The stored outcome of an order id, or NEVER_SEEN."""
+        applied = self._journal.orders.get(order)
+        return NEVER_SEEN if applied is None else (applied.outcome,)
+
+    def facts(self) -> Mapping[str, Scalar]:
+        """Pools, assets, swaps of others and of ours; times are ns, as text."""
+        time = self._trades.time
+        return {
+            "venue": self._options.venue,
+            "pools": len(self._pools.rows),
+            "assets": len(self._pools.assets),
+            "trades": len(time),
+            "first_time": str(int(time[0])) if len(time) else None,
+            "last_time": str(int(time[-1])) if len(time) else None,
+            "since": str(self._options.since),
+            "stale_ms": None
+            if self._options.stale_ns is None
+            else self._options.stale_ns // 1_000_000,
+            "orders": len(self._journal.orders),
+            "own_swaps": len(self._own),
+        }
+
+    def close(self) -> None:
+        """Nothing is open: every swap is made at once or not at all."""
+
+    def _source(self) -> str:
+        """Which pools and history a journal belongs to; how they are packed does not matter."""
+        trades = self._trades
+        return sha256(
+            *self._fixed,
+            str(self._options.since).encode(),
+            *(
+                column.astype("<i8").tobytes()
+                for column in (
+                    self._pools.reserves,
+                    trades.time,
+                    trades.row,
+                    trades.side,
+                    trades.paid,
+                )
+            ),
+        )
+
+    def _digest(self, reserves: Column) -> str:
+        """SHA-256 over length-prefixed kind, venue, assets, pools, sides, fees and reserves.
+
+        Nothing of the path or of the instant enters: equal states have equal digests anywhere.
+        """
+        return sha256(*self._fixed, reserves.astype("<i8").tobytes())
+
+    def _heard(self, as_of: int) -> int:
+        """When the reserves at an instant last became known. Raises StateStale."""
+        since, stale_ns = self._options.since, self._options.stale_ns
+        if as_of < since:
+            raise StateStale(
+                f"the pools are not known before {since}, asked for {as_of}", "ask for a later time"
+            )
+        seen = self._fold.seen_until(as_of)
+        heard = int(self._trades.time[seen - 1]) if seen else since
+        if stale_ns is not None and as_of - heard > stale_ns:
+            raise StateStale(
+                f"nothing arrived after {heard}, asked for {as_of}",
+                "ask for a time within the history, or raise stale_ms",
+            )
+        return heard
+
+    def _execute(self, order: str, actions: Actions, valid_until: int, now: int) -> Applied[Swaps]:
+        """One pass over the swaps; each sees what the ones before it left."""
+        instant = max(now, self._own[-1].time) if self._own else now
+        why = _refusal(actions, valid_until, instant)
+        if why:
+            return Applied(_outcome(order, "refused", (), why), ())
+        try:
+            self._heard(instant)
+        except StateStale as error:
+            return Applied(_outcome(order, "refused", (), f"pools unusable: {error.what}"), ())
+        attempt = _Attempt(self._fold.at(instant, self._own).copy())
+        for number, swap in enumerate(actions.swaps):
+            short = self._swap(attempt, number, swap, instant)
+            attempt.short = attempt.short or short
+        status = _status(attempt.fills, attempt.short)
+        outcome = _outcome(order, status, tuple(attempt.fills), attempt.short)
+        return Applied(outcome, tuple(attempt.own))
+
+    def _swap(self, attempt: _Attempt, number: int, swap: Swap, instant: int) -> str:
+        """Make one swap within an attempt; or say why not, and leave everything as it was."""
+        row = self._pools.rows.get(swap.pool)
+        if row is None:
+            return f"there is no pool {swap.pool[:80]}"
+        side, other = self._pools.side(row, swap.pays), self._pools.side(row, swap.gets)
+        if side is None or other is None or side == other:
+            return f"the pool {swap.pool} does not swap these assets"
+        paid, held = int(swap.paid), attempt.reserves[row].tolist()
+        if not paid:
+            return "nothing is paid"
+        if held[side] + paid >= NATIVE_MAX:
+            return f"the pool {swap.pool} would hold more than it can count"
+        got = received(held[side], held[other], paid, int(self._pools.fee_ppm[row]))
+        if is_too_little(got, swap):
+            return f"less than the least from the pool {swap.pool}"
+        attempt.reserves[row, side] += paid
+        attempt.reserves[row, other] -= got
+        attempt.own.append(OwnSwap(instant, row, side, paid, got))
+        attempt.fills.append(SwapFill(swap=number, paid=str(paid), received=str(got)))
+        return ""
+
+
+def is_too_little(got: int, swap: Swap) -> bool:
+    """Whether a swap would get less than it asks for at least."""
+    return got < int(swap.least)
+
+
+def _fixed_parts(venue: str, pools: Pools) -> tuple[bytes, ...]:
+    """What a digest covers of the pools that no swap changes."""
+    return (
+        POOL_SET.encode(),
+        venue.encode(),
+        canonical([asset.model_dump(mode="json") for asset in pools.assets]),
+        canonical(list(pools.rows)),
+        pools.sides.astype("<i8").tobytes(),
+        pools.fee_ppm.astype("<i8").tobytes(),
+    )
+
+
+def _stamp(heard: int) -> ClockStamp:
+    """When the newest swap of others happened; there is one clock, the venue's."""
+    return ClockStamp(
+        venue_time=str(heard),
+        local_time=str(heard),
+        clock="venue-time",
+        offset="0",
+        half_width="0",
+    )
+
+
+def _refusal(actions: Actions, valid_until: int, instant: int) -> str:
+    """Why nothing of an order may happen, or empty."""
+    if instant > valid_until:
+        return "late"
+    if actions.legs:
+        return "there is no book for legs here"
+    return ""
+
+
+def _status(fills: Sequence[SwapFill], short: str) -> OutcomeStatus:
+    if not short:
+        return "done"
+    return "partial" if fills else "refused"
+
+
+def _outcome(order: str, status: OutcomeStatus, swaps: tuple[SwapFill, ...], why: str) -> Outcome:
+    return Outcome(order=order, status=status, fills=(), swaps=swaps, reason=why or None)
