@@ -134,7 +134,10 @@ def killed(start: Callable[[int], None], after_s: float | None) -> list[list[int
         os.close(read)
         start(out)
     os.close(out)
-    select.select([read], [], [], after_s)
+    if after_s is None:
+        select.select([read], [], [])
+    else:
+        time.sleep(after_s)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     said = b""
@@ -175,7 +178,7 @@ def main() -> None:
         store_late()
     drawn = random.Random(5)
     for number in range(trials):
-        after_s = None if number % 2 else drawn.uniform(0.0, 0.04)
+        after_s = None if number % 2 else drawn.uniform(0.0, 0.012)
         found = trial(base, folder / f"{number}.ledger", world, after_s)
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()

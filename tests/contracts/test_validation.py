@@ -17,7 +17,7 @@ from covenue.registry.validation import (
     with_jsonschema_rs,
 )
 
-GOAL: dict[str, Any] = {"domain": "routing", "remaining": ["1"], "terms": {}}
+GOAL: dict[str, Any] = {"domain": "routing", "aim": "fill", "remaining": ["1"], "terms": {}}
 COMPILERS = [with_jsonschema_rs, with_jsonschema]
 Compile = Callable[[Any], Validator]
 

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covenue.errors import CapabilityMissing
-from covenue.hooks.domains import Memory
+from covenue.hooks.domains import Acted, Memory
 from covenue.numerics.words import Words, frozen, words
-from covenue_contracts.local import Actions, Outcome
+from covenue_contracts.local import Actions
 from covenue_contracts.plan import Goal
 from covenue_contracts.shared import Capability, Query, Space
 
@@ -265,9 +265,7 @@ class PoolProblem:
         nets = self.answer(asked, memory)[0][1:]
         return Actions(plan=plan, unit="1", legs=(), swaps=()), frozen(nets.copy()), memory
 
-    def settle(
-        self, query: Query, outcomes: Sequence[tuple[Words, Sequence[Outcome] | None]]
-    ) -> tuple[Words, Words]:
+    def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
         """Nothing is carried out in these tests."""
         nothing = words([0] * len(self.pools.reference))
         return nothing, nothing

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from tests.solvers.pools import MULTIPLIER_BITS, SCALE_BITS, SLOPE_BITS, VALUE_BITS, PoolCoupling
 
 from covenue.errors import CapabilityMissing
-from covenue.hooks.domains import Memory
+from covenue.hooks.domains import Acted, Memory
 from covenue.numerics.words import Words, frozen, words
 from covenue.testing.solvers import play
-from covenue_contracts.local import Actions, Outcome
+from covenue_contracts.local import Actions
 from covenue_contracts.shared import Capability, Query, Space
 from covenue_solver_dual import Dual, Lbfgs
 
@@ -67,7 +67,5 @@ class Ladders:
     def commit(self, query: Query, memory: Memory, plan: str) -> tuple[Actions, Words, Memory]:
         raise NotImplementedError
 
-    def settle(
-        self, query: Query, outcomes: Sequence[tuple[Words, Sequence[Outcome] | None]]
-    ) -> tuple[Words, Words]:
+    def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
         raise NotImplementedError

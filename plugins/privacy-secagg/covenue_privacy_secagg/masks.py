@@ -47,7 +47,7 @@ def hashed(*parts: bytes) -> bytes:
 
 def raw(words: Words) -> memoryview:
     """Little-endian bytes, eight a word; no copy where the machine has them that way."""
-    return memoryview(words.astype("<i8", copy=False)).cast("B")
+    return words.astype("<i8", copy=False).view(np.uint8).data
 
 
 def self_seed(secret: bytes, ctx: str) -> bytes:

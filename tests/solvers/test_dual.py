@@ -1,0 +1,715 @@
+"""Newton on the dual: certified against independent optima, in few rounds, and what it refuses."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.solvers.pools import (
+    MARGIN,
+    MOST,
+    MULTIPLIER_BITS,
+    SCALE_BITS,
+    VALUE_BITS,
+    Kind,
+    PoolCoupling,
+    PoolProblem,
+    Pools,
+    Reals,
+    coupling,
+    generate,
+    instance,
+    problems,
+    ticked,
+)
+
+from covenue.errors import BadInput, CapabilityMissing, PluginBroken
+from covenue.hooks.domains import EMPTY
+from covenue.hooks.solvers import Choice, Solution, Solver, Total
+from covenue.numerics import ldlt
+from covenue.numerics.words import Words, integers, total, words
+from covenue.testing.domains import LadderCoupling, ladder_goal
+from covenue.testing.solvers import Play, SolverExample, play, query_digest, solver_conformance
+from covenue_contracts.shared import DualVariables, Query
+from covenue_solver_dual import Dual, Lbfgs, WarmDual, certificate, descent, selftest, totals
+from covenue_solver_dual.certificate import Best, closed, conflicts, first, plan_value
+from covenue_solver_dual.descent import Descent
+from covenue_solver_dual.newton import secant
+from covenue_solver_dual.terms import Terms, terms_of
+from covenue_solver_dual.totals import Point
+
+UNIT = 2**VALUE_BITS
+TOLERANCE = Fraction(1, 10**6)
+SOLVERS: list[type[Dual] | type[Lbfgs]] = [Dual, Lbfgs]
+
+DIGESTS = {
+    ("random", 100): "5abdc13608c305ab88a1580183a48766858ad1a97f6d66a7c5a5adb5a89cb6a7",
+    ("random", 1000): "a5c0d309284861a48f3e2682af39693931def2702a40131bdd5cfd1dc99d2e26",
+    ("market", 1000): "e3d0d492a0827139722709b52d00452c5b6b4f9129b7d63bd1e294bdf5eee60c",
+    ("random", 10_000): "5756292bb3b2c3ee5af98c9d168c5872740c05a4fb1ca60546ddf24eb8b918da",
+}
+
+
+def gap(solution: Solution) -> Fraction:
+    """The certified gap, relative as the solver measures it."""
+    return Fraction(solution.bound - solution.value, max(abs(solution.bound), UNIT))
+
+
+def two_pools() -> Pools:
+    """One coordinate pair, two pools that disagree; the second coordinate is nearly worthless."""
+    return Pools(
+        side_a=np.array([0, 1]),
+        side_b=np.array([1, 0]),
+        reserve_a=np.array([1000.0, 1200.0]),
+        reserve_b=np.array([900.0, 1100.0]),
+        kept=np.array([0.997, 0.997]),
+        reference=np.array([1.0, 2.0**-8]),
+    )
+
+
+def examples() -> list[SolverExample]:
+    made = [
+        instance(100),
+        instance(60, seed=3, kind="market"),
+        (coupling(two_pools()), problems(two_pools(), 2)),
+    ]
+    return [SolverExample(public, tuple(private)) for public, private in made]
+
+
+TestDualConformance = solver_conformance(Dual, examples)
+TestDualEveryConformance = solver_conformance(lambda: Dual(hessian="every"), examples)
+
+
+@pytest.mark.parametrize(("kind", "n"), DIGESTS)
+def test_the_generator_gives_the_same_bytes_on_every_machine(kind: Kind, n: int) -> None:
+    assert generate(n, 0, kind).digest() == DIGESTS[kind, n]
+
+
+# ---- rounds and certificates
+
+
+@pytest.mark.parametrize("n", [100, 1000, 10_000])
+@pytest.mark.parametrize("seed", range(3))
+def test_random_pools_are_certified_within_twelve_rounds(n: int, seed: int) -> None:
+    ended = play(Dual(), *instance(n, seed))
+    assert ended.solution.status == "certified"
+    assert gap(ended.solution) <= TOLERANCE
+    assert len(ended.queries) <= 12
+
+
+@pytest.mark.parametrize("n", [100, 1000])
+@pytest.mark.parametrize("seed", range(4))
+def test_pools_with_bands_where_nothing_pays_are_certified_as_well(n: int, seed: int) -> None:
+    cached = play(Dual(), *instance(n, seed, "market"))
+    every = play(Dual(hessian="every"), *instance(n, seed, "market"))
+    assert (cached.solution.status, every.solution.status) == ("certified", "certified")
+    assert len(cached.queries) <= 20
+    assert len(every.queries) <= 8
+
+
+def test_slopes_are_asked_for_in_rounds_one_three_and_five_and_then_frozen() -> None:
+    kinds = [query.kind for query in play(Dual(), *instance(100)).queries]
+    assert kinds[:5] == ["curvature", "respond", "curvature", "respond", "curvature"]
+    assert set(kinds[5:]) == {"respond"}
+
+
+def test_slopes_are_asked_for_in_every_round_on_request() -> None:
+    ended = play(Dual(hessian="every"), *instance(100))
+    assert {query.kind for query in ended.queries} == {"curvature"}
+
+
+@pytest.mark.parametrize("kind", ["random", "market"])
+@pytest.mark.parametrize("moved", [0, 7, 250])
+def test_a_plan_after_one_pool_moved_takes_few_rounds_without_slopes(
+    kind: Kind, moved: int
+) -> None:
+    pools = generate(1000, 0, kind)
+    cold = play(Dual(), coupling(pools), problems(pools)).solution
+    later = ticked(pools, moved)
+    again = play(Dual(), coupling(later), problems(later), cold.warm)
+    assert again.solution.status == "certified"
+    kinds = [query.kind for query in again.queries]
+    assert len(kinds) <= 6
+    assert kinds.count("respond") * 2 > len(kinds)
+
+
+def test_a_plan_where_nothing_moved_is_certified_in_the_first_round() -> None:
+    public, private = instance(300)
+    cold = play(Dual(), public, private).solution
+    again = play(Dual(), public, private, cold.warm)
+    assert [query.kind for query in again.queries] == ["respond"]
+    assert (again.solution.points, again.solution.value) == (cold.points, cold.value)
+
+
+def test_a_warm_start_of_another_shape_or_grid_is_a_cold_start() -> None:
+    public, private = instance(100)
+    cold = play(Dual(), public, private)
+    warm = cold.solution.warm
+    assert isinstance(warm, WarmDual)
+    other = play(Dual(), *instance(50)).solution.warm
+    for unfit in (other, replace(warm, bits=(30, 41, 20)), "warm", 7):
+        assert play(Dual(), public, private, unfit).transcript() == cold.transcript()
+
+
+def test_multipliers_at_rest_stay_at_rest_when_their_reference_moves() -> None:
+    public, private = instance(100, kind="market")
+    cold = play(Dual(), public, private).solution
+    warm = cold.warm
+    assert isinstance(warm, WarmDual)
+    rested = replace(warm, multipliers=public.reference)
+    moved = replace(public, reference=tuple(3 * r // 2 for r in public.reference))
+    state = Dual().start(moved, rested)
+    assert state.trial == moved.reference
+
+
+# ---- the plan is a plan, and it is the best
+
+
+@pytest.mark.parametrize("solver", [Dual(), Lbfgs()])
+def test_what_is_committed_adds_up_to_the_points_and_is_admitted(solver: Solver) -> None:
+    public, private = instance(300, seed=2)
+    solution = play(solver, public, private).solution
+    query = Query(
+        kind="commit",
+        after=solution.after,
+        multipliers=solution.multipliers,
+        points=tuple(str(point) for point in solution.points),
+    )
+    committed = total([each.commit(query, EMPTY, "0" * 64)[1] for each in private])
+    assert integers(committed) == solution.points
+    assert public.admits(committed, public.goal)
+    worth = sum(r * net for r, net in zip(public.reference, solution.points, strict=True))
+    assert solution.value == worth >> (MULTIPLIER_BITS + SCALE_BITS - VALUE_BITS)
+
+
+def test_every_swap_of_the_oracle_can_be_delivered() -> None:
+    """The invariant never falls, in exact fractions: what is summed is what pools can do."""
+    pools = generate(200, 5)
+    solution = play(Dual(), coupling(pools), problems(pools)).solution
+    assert solution.multipliers is not None
+    v = np.array([float(int(x)) for x in solution.multipliers.values]) * 2.0**-MULTIPLIER_BITS
+    swaps = PoolProblem(pools).swaps(v)
+    moving = 0
+    for n in range(200):
+        net = Fraction(int(swaps.net_a[n]), 2**SCALE_BITS), Fraction(int(swaps.net_b[n]), 2**30)
+        held = Fraction(float(pools.reserve_a[n])), Fraction(float(pools.reserve_b[n]))
+        kept = Fraction(float(pools.kept[n]))
+        after = [
+            reserve - amount if amount > 0 else reserve - kept * amount
+            for reserve, amount in zip(held, net, strict=True)
+        ]
+        assert min(after) > 0
+        assert after[0] * after[1] >= held[0] * held[1]
+        moving += any(net)
+    assert moving > 100
+
+
+@pytest.mark.parametrize("solver", [Dual(), Lbfgs()])
+def test_two_pools_reach_the_closed_form(solver: Solver) -> None:
+    """Source: venues.md, section 6; a into the first pool, then b into the second."""
+    pools = two_pools()
+    g, (ra, sb), (rb, sa) = 0.997, pools.reserve_a, pools.reserve_b
+    ea, eb = ra * sb / (sb + g * rb), g * rb * sa / (sb + g * rb)
+    paid = ((g * ea * eb) ** 0.5 - ea) / g
+    profit = g * paid * eb / (ea + g * paid) - paid
+    solution = play(solver, coupling(pools), problems(pools, 2)).solution
+    assert solution.status == "certified"
+    assert solution.value <= profit * UNIT <= solution.bound
+    assert gap(solution) <= TOLERANCE
+
+
+def searched_phi(pools: Pools, v: Reals) -> float:
+    """The best value of every pool by bisection on its marginal rate; no closed form."""
+    best = 0.0
+    for a, b, ra, rb in (
+        (pools.side_a, pools.side_b, pools.reserve_a, pools.reserve_b),
+        (pools.side_b, pools.side_a, pools.reserve_b, pools.reserve_a),
+    ):
+        low, high = np.zeros(len(ra)), np.full(len(ra), 1e6)
+        for _ in range(80):
+            paid = 0.5 * (low + high)
+            rate = v[b] * pools.kept * ra * rb / (ra + pools.kept * paid) ** 2
+            low, high = np.where(rate > v[a], paid, low), np.where(rate > v[a], high, paid)
+        received = rb - ra * rb / (ra + pools.kept * low)
+        best += float((v[b] * received - v[a] * low).sum())
+    return best
+
+
+def searched_optimum(pools: Pools) -> float:
+    """The least of D over v >= c for two coordinates: two nested ternary searches."""
+    c = pools.reference
+
+    def least(f: Callable[[float], float], low: float, high: float) -> float:
+        for _ in range(90):
+            left, right = low + (high - low) / 3, high - (high - low) / 3
+            if f(left) < f(right):
+                high = right
+            else:
+                low = left
+        return f(0.5 * (low + high))
+
+    def inner(first: float) -> float:
+        return least(lambda second: searched_phi(pools, np.array([first, second])), c[1], 64 * c[1])
+
+    return least(inner, float(c[0]), float(64 * c[0]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_small_instance_encloses_the_optimum_found_by_search(seed: int) -> None:
+    pools = generate(5, seed, m=2)
+    optimum = searched_optimum(pools)
+    for solver in (Dual(), Dual(hessian="every"), Lbfgs()):
+        solution = play(solver, coupling(pools), problems(pools, 2)).solution
+        assert solution.status == "certified"
+        assert solution.value / UNIT <= optimum * (1 + 1e-9)
+        assert solution.bound / UNIT >= optimum * (1 - 1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(3, 80), st.integers(0, 10**6), st.sampled_from(["random", "market"]))
+def test_both_solvers_certify_values_that_agree(n: int, seed: int, kind: Kind) -> None:
+    public, private = instance(n, seed, kind)
+    newton = play(Dual(), public, private).solution
+    other = play(Lbfgs(), public, private, rounds_max=2000).solution
+    assert newton.status == "certified"
+    if other.status == "certified":
+        assert newton.value <= other.bound
+        assert other.value <= newton.bound
+
+
+def test_limits_above_bind_as_limits_below_do() -> None:
+    """A ceiling that the unlimited plan passes is kept, and costs value."""
+    public, private = instance(100)
+    unlimited = play(Dual(), public, private).solution
+    most_taken = max(range(public_size(public)), key=lambda k: unlimited.points[k])
+    ceiling = unlimited.points[most_taken] // 2
+    most = tuple(ceiling if k == most_taken else MOST for k in range(public_size(public)))
+    limited = replace(public, most=most)
+    for solver in (Dual(), Lbfgs()):
+        solution = play(solver, limited, private).solution
+        assert solution.status == "certified"
+        assert solution.points[most_taken] <= ceiling
+        assert solution.value < unlimited.value
+        assert solution.multipliers is not None
+        below = int(solution.multipliers.values[most_taken]) < public.reference[most_taken]
+        assert below
+
+
+def public_size(public: PoolCoupling) -> int:
+    return len(public.reference)
+
+
+def test_nothing_to_gain_is_certified_at_zero_in_one_round() -> None:
+    pools = generate(100)
+    level = replace(
+        pools,
+        reserve_a=1000.0 / pools.reference[pools.side_a],
+        reserve_b=1000.0 / pools.reference[pools.side_b],
+        kept=np.full(100, 0.9),
+    )
+    ended = play(Dual(), coupling(level), problems(level))
+    assert len(ended.queries) == 1
+    assert (ended.solution.status, ended.solution.value) == ("certified", 0)
+    assert set(ended.solution.points) == {0}
+
+
+# ---- ends without a certificate
+
+
+@pytest.mark.parametrize("solver", [Dual(), Lbfgs()])
+def test_a_total_that_no_multiplier_in_range_brings_is_infeasible(solver: Solver) -> None:
+    public, private = instance(100)
+    owed = replace(public, least=(2**55, *public.least[1:]))
+    solution = play(solver, owed, private, rounds_max=500).solution
+    assert (solution.status, solution.points) == ("infeasible", ())
+
+
+@pytest.mark.parametrize("solver", [Dual(Fraction(1, 10**14)), Lbfgs(Fraction(1, 10**14))])
+def test_a_tolerance_below_the_rounding_of_the_answers_stalls_with_its_best_plan(
+    solver: Solver,
+) -> None:
+    solution = play(solver, *instance(100), rounds_max=500).solution
+    assert solution.status == "stalled"
+    assert len(solution.points) == 20
+    assert 0 < gap(solution) < TOLERANCE
+
+
+def asked(solver: Solver, public: PoolCoupling) -> tuple[Any, Query]:
+    state = solver.start(public, None)
+    return state, solver.ask(state, query_digest)
+
+
+def answered(private: list[PoolProblem], query: Query) -> Words:
+    return total([each.answer(query, EMPTY)[0] for each in private])
+
+
+@pytest.mark.parametrize("solver", [Dual(), Lbfgs()])
+def test_noise_choices_and_wrong_widths_stall(solver: Solver) -> None:
+    public, private = instance(100)
+    state, query = asked(solver, public)
+    true = answered(private, query)
+    for release in (
+        Total(true, ("a",), exact=False),
+        Total(true[:-1], ("a",), exact=True),
+        Total(words([*integers(true), 0]), ("a",), exact=True),
+        Choice(0, ("a",)),
+    ):
+        end = solver.tell(state, release)
+        assert isinstance(end, Solution)
+        assert (end.status, end.points) == ("stalled", ())
+
+
+def test_slopes_that_no_convex_answer_has_stall() -> None:
+    public, private = instance(100)
+    state, query = asked(Dual(), public)
+    true = list(integers(answered(private, query)))
+    first_diagonal, first_off = 1 + 20, 1 + 20 + 1
+    for place, value in ((first_diagonal, -(2**40)), (first_off, 2**55)):
+        false = [*true[:place], value, *true[place + 1 :]]
+        end = Dual().tell(state, Total(words(false), ("a",), exact=True))
+        assert isinstance(end, Solution)
+        assert end.status == "stalled"
+
+
+def test_without_the_check_of_slopes_a_false_matrix_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Mutant: the minors are not looked at; a matrix with a negative diagonal then steers."""
+    public, private = instance(100)
+    state, query = asked(Dual(), public)
+    false = list(integers(answered(private, query)))
+    false[1 + 20] = -(2**40)
+    monkeypatch.setattr(totals, "_may_be_slopes", lambda slopes: True)
+    assert isinstance(Dual().tell(state, Total(words(false), ("a",), exact=True)), Descent)
+
+
+@pytest.mark.parametrize("place", [0, 5])
+def test_words_beyond_what_the_cohort_may_send_stall(place: int) -> None:
+    public, private = instance(100)
+    state, query = asked(Dual(), public)
+    true = list(integers(answered(private, query)))
+    true[place] = -(2**60) - 1
+    alone = Dual().tell(state, Total(words(true), ("a",), exact=True))
+    assert isinstance(alone, Solution)
+    assert alone.status == "stalled"
+    assert isinstance(Dual().tell(state, Total(words(true), ("a", "b"), exact=True)), Descent)
+
+
+def inflated(
+    private: list[PoolProblem], from_round: int, change: Callable[[list[int]], None]
+) -> Play:
+    """A solve in which the sum is falsified from some round on."""
+    public, solver = coupling(private[0].pools), Dual()
+    state: Any = solver.start(public, None)
+    queries: list[Query] = []
+    while not isinstance(state, Solution):
+        query = solver.ask(state, query_digest)
+        queries.append(query)
+        summed = list(integers(answered(private, query)))
+        if len(queries) >= from_round:
+            change(summed)
+        state = solver.tell(state, Total(words(summed), ("a",), exact=True))
+        assert len(queries) < 100
+    return Play(tuple(queries), (), state)
+
+
+def lower_the_value(summed: list[int]) -> None:
+    summed[0] -= 2**44
+
+
+def promise_more(summed: list[int]) -> None:
+    summed[1:21] = [net + 2**44 for net in summed[1:21]]
+
+
+@pytest.mark.parametrize("change", [lower_the_value, promise_more])
+def test_answers_in_conflict_with_an_earlier_round_stall(
+    change: Callable[[list[int]], None],
+) -> None:
+    _, private = instance(100)
+    ended = inflated(private, 3, change)
+    assert ended.solution.status == "stalled"
+    assert len(ended.queries) == 3
+
+
+def test_without_the_checks_of_convexity_a_lowered_bound_is_certified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Mutant: answers are not compared; a cohort that understates phi then proves a false bound."""
+    public, private = instance(100)
+    true = play(Dual(), public, private).solution
+    monkeypatch.setattr(descent, "conflicts", lambda terms, left, right: False)
+    monkeypatch.setattr(Best, "contradicts", lambda best, terms: False)
+    ended = inflated(private, 3, lower_the_value).solution
+    assert ended.status == "certified"
+    assert ended.bound < true.value
+
+
+def test_without_the_check_of_the_limits_a_plan_that_owes_is_certified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Mutant: any answer counts as a plan; the first one then owes some coordinate."""
+    public, private = instance(100)
+    monkeypatch.setattr(certificate, "admitted", lambda terms, point: True)
+    ended = play(Dual(), public, private).solution
+    assert min(ended.points, default=0) < 0
+
+
+# ---- the certificate itself
+
+
+def terms_and_point() -> tuple[Terms, Point]:
+    public, private = instance(40)
+    terms = terms_of(public, "dual")
+    multipliers = tuple(r + r // 50 * (k % 3) for k, r in enumerate(public.reference))
+    query = Query(
+        kind="respond",
+        after=None,
+        multipliers=DualVariables(scale_bits=40, values=tuple(map(str, multipliers))),
+        points=(),
+    )
+    value, *nets = integers(answered(private, query))
+    return terms, Point(multipliers, value, tuple(nets), 0)
+
+
+def test_the_bound_counts_limits_below_and_above_in_exact_integers() -> None:
+    terms, point = terms_and_point()
+    terms = replace(terms, least=tuple(range(-5, terms.size - 5)))
+    expected = Fraction(point.value, UNIT)
+    for r, v, low, high in zip(
+        terms.reference, point.multipliers, terms.least, terms.most, strict=True
+    ):
+        expected += Fraction(max((r - v) * low, (r - v) * high), 2**70)
+    found = certificate.dual(terms, point, terms.least, terms.most)
+    assert Fraction(found, 2**terms.fine_bits) == expected
+
+
+@given(st.integers(-(2**60), 2**60), st.integers(-(2**60), 2**60))
+def test_values_round_down_and_bounds_round_up(value: int, bound: int) -> None:
+    terms, point = terms_and_point()
+    low, high = certificate.rounded(terms, Best(bound, min(value, bound), point))
+    shift = terms.fine_bits - terms.value_bits
+    assert low << shift <= min(value, bound)
+    assert high << shift >= bound
+    assert high - low <= ((bound - min(value, bound)) >> shift) + 2
+
+
+def test_a_value_never_counts_a_cost_as_worth() -> None:
+    """Where phi is less than v'y, something was paid for: the plan is worth less than r'y."""
+    terms, point = terms_and_point()
+    worth = sum(r * net for r, net in zip(terms.reference, point.nets, strict=True))
+    assert plan_value(terms, point) == worth
+    costly = replace(point, value=point.value - UNIT)
+    assert plan_value(terms, costly) < worth - (2**69)
+
+
+def test_a_gap_is_relative_to_no_less_than_the_value_floor() -> None:
+    terms, point = terms_and_point()
+    nothing = Best(1 << (terms.fine_bits - 20), 0, replace(point, nets=(0,) * terms.size))
+    assert closed(terms, nothing, Fraction(1, 10**6)) is True
+    assert closed(replace(terms, value_floor=0), nothing, Fraction(1, 10**6)) is False
+
+
+def test_equal_answers_never_conflict_and_a_plan_never_passes_its_own_bound() -> None:
+    terms, point = terms_and_point()
+    assert not conflicts(terms, point, point)
+    assert not first(terms, point).contradicts(terms)
+    assert Best(0, terms.noise + 1, point).contradicts(terms)
+    assert not Best(0, terms.noise + 1, None).contradicts(terms)
+
+
+def test_a_secant_update_maps_the_step_to_what_was_gained() -> None:
+    terms, before = terms_and_point()
+    moved = tuple(v + v // 100 for v in before.multipliers)
+    gained = tuple(net + (k + 1) * 2**30 for k, net in enumerate(before.nets))
+    after = replace(before, multipliers=moved, nets=gained)
+    matrix = np.eye(terms.size) * 100.0
+    learned = secant(terms, matrix, before, after)
+    v, w = terms.values(before.multipliers), terms.values(after.multipliers)
+    middle = 0.5 * (v + w)
+    image = learned @ ((w - v) / middle)
+    assert np.allclose(image, middle * np.arange(1.0, terms.size + 1.0), rtol=1e-9)
+    falling = replace(
+        after, nets=tuple(2 * a - b for a, b in zip(before.nets, gained, strict=True))
+    )
+    assert secant(terms, matrix, before, falling) is matrix
+
+
+# ---- what is refused at the start
+
+
+@pytest.mark.parametrize(
+    ("solver", "options"),
+    [
+        (Dual, {"tolerance": "0"}),
+        (Dual, {"tolerance": "1"}),
+        (Dual, {"tolerance": "-0.1"}),
+        (Dual, {"tolerance": "1e-6"}),
+        (Dual, {"tolerance": "0.0000000000000000001"}),
+        (Dual, {"tolerance": 1}),
+        (Dual, {"tolerance": None}),
+        (Dual, {"hessian": "sometimes"}),
+        (Dual, {"hessian": True}),
+        (Dual, {"hesian": "every"}),
+        (Dual, {"memory": 10}),
+        (Lbfgs, {"memory": 0}),
+        (Lbfgs, {"memory": 101}),
+        (Lbfgs, {"memory": "10"}),
+        (Lbfgs, {"memory": True}),
+        (Lbfgs, {"hessian": "every"}),
+    ],
+)
+def test_an_unusable_option_is_refused_by_name(
+    solver: type[Dual] | type[Lbfgs], options: dict[str, Any]
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        solver.from_options(options)
+    (name,) = options
+    assert caught.value.field == f"solver.options.{name}"
+    assert caught.value.value == str(options[name])
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_tolerance_that_no_value_word_can_meet_is_refused(
+    solver: type[Dual] | type[Lbfgs],
+) -> None:
+    public, _ = instance(20)
+    narrow = replace(public, most=(2**40,) * len(public.most))
+    with pytest.raises(BadInput) as caught:
+        solver.from_options({"tolerance": "0.0000000000001"}).start(narrow, None)
+    assert caught.value.field == "solver.options.tolerance"
+
+
+COUPLINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a reference of zero": ("reference", {"reference": (0,)}),
+    "an empty range": ("multiplier_range", {"multiplier_range": ((9, 8),)}),
+    "a range from zero": ("multiplier_range", {"multiplier_range": ((0, 2**50),)}),
+    "a negative margin": ("margin", {"margin": (-1,)}),
+    "no room for the margin": ("margin", {"most": (2 * MARGIN - 1,)}),
+    "least above most": ("margin", {"least": (7,), "most": (6,), "margin": (0,)}),
+}
+
+
+@pytest.mark.parametrize("case", COUPLINGS)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_coupling_that_cannot_be_is_refused_by_coordinate(
+    case: str, solver: type[Dual] | type[Lbfgs]
+) -> None:
+    field, changes = COUPLINGS[case]
+    public, _ = instance(20)
+    spoilt = {name: value + getattr(public, name)[1:] for name, value in changes.items()}
+    with pytest.raises(BadInput) as caught:
+        solver().start(replace(public, **spoilt), None)
+    assert caught.value.field == f"coupling.{field}"
+    assert "'c0'" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("least", (0,)),
+        ("margin", ()),
+        ("multiplier_bits", 63),
+        ("value_bits", -1),
+        ("slope_bits", 99),
+        ("value_floor", -1),
+        ("smoothing", (5, 5)),
+        ("smoothing", (5, 9)),
+        ("smoothing", (5, 0)),
+    ],
+)
+def test_a_coupling_of_another_shape_is_refused_by_field(field: str, value: object) -> None:
+    public, _ = instance(20)
+    with pytest.raises(BadInput) as caught:
+        Dual().start(replace(public, **{field: value}), None)  # type: ignore[arg-type]  # on purpose
+    assert caught.value.field == f"coupling.{field}"
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_coupling_without_multipliers_is_refused(solver: type[Dual] | type[Lbfgs]) -> None:
+    with pytest.raises(CapabilityMissing) as caught:
+        solver().start(LadderCoupling(ladder_goal(1), 1), None)
+    assert caught.value.field == "solver.name"
+
+
+# ---- the same bits everywhere
+
+
+def transcripts() -> str:
+    """One digest over whole solves of both solvers, cold and warm."""
+    seal = hashlib.sha256()
+    for kind in ("random", "market"):
+        pools = generate(150, 4, kind)
+        for solver in (Dual(), Lbfgs()):
+            cold = play(solver, coupling(pools), problems(pools))
+            later = ticked(pools, 3)
+            warm = play(solver, coupling(later), problems(later), cold.solution.warm)
+            seal.update(b"".join((*cold.transcript(), *warm.transcript())))
+            seal.update(repr((cold.solution, warm.solution)).encode())
+    return seal.hexdigest()
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Haswell"},
+        {"OPENBLAS_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "Prescott"},
+        {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"},
+        {"PYTHONHASHSEED": "12"},
+    ],
+    ids=lambda each: " ".join(each.values()).replace(" ", "-"),
+)
+def test_another_machine_says_the_same_bytes(surroundings: dict[str, str]) -> None:
+    code = "from tests.solvers.test_dual import transcripts; print(transcripts())"
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env={**os.environ, **surroundings},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == transcripts()
+
+
+@pytest.fixture
+def untested() -> Any:
+    selftest.self_test.cache_clear()
+    yield
+    selftest.self_test.cache_clear()
+
+
+@pytest.mark.usefixtures("untested")
+def test_loading_runs_the_self_test_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[str] = []
+    true = selftest.computed
+
+    def counted() -> str:
+        runs.append(true())
+        return runs[-1]
+
+    monkeypatch.setattr(selftest, "computed", counted)
+    for solver in SOLVERS * 2:
+        solver.from_options({})
+    assert len(runs) == 1
+
+
+@pytest.mark.usefixtures("untested")
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_machine_that_computes_other_bits_is_refused(
+    solver: type[Dual] | type[Lbfgs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def fused(factor: ldlt.Factor, right: Reals) -> Reals:
+        return ldlt.solved(factor, right) * (1.0 + 2.0**-52)
+
+    monkeypatch.setattr(selftest, "solved", fused)
+    with pytest.raises(PluginBroken) as caught:
+        solver.from_options({})
+    assert "other bits" in caught.value.what
