@@ -17,10 +17,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covenue.errors import BadInput
-from covenue.hooks.privacy import Aborted, Begin, PlanContext, Received, Released, Role
+from covenue.hooks.privacy import (
+    Aborted,
+    Begin,
+    PlanContext,
+    Received,
+    Released,
+    Role,
+    Signed,
+    StageDeadline,
+)
 from covenue.hooks.solvers import Total
 from covenue.numerics.words import Words, frozen, integers, to_bytes, words
 from covenue.registry.index import PluginRow, scan, search_path
+from covenue.registry.load import Registry
 from covenue.registry.negotiate import check_privacy
 from covenue.rounds.participant import ANSWER_QUERY
 from covenue.testing.privacy import Bench, Session
@@ -233,6 +243,53 @@ def test_two_members_with_one_key_keep_everybody_from_masking() -> None:
     session.begin(bench.context())
     session.run()
     assert phases.UPLOAD not in {phase for _, phase, _ in session.sent}
+
+
+def test_a_nonce_that_comes_after_all_serves_the_next_round() -> None:
+    """The last nonce arrives when the round is being aborted: nobody has to open it again."""
+    bench = Bench(SecAgg(), 4)
+    session = Session(bench)
+    session.begin(bench.context(1))
+    late = session.uplink.pop(0)
+    while session.uplink:
+        session.tell(Received(*session.uplink.pop(0)))
+    assert session.tell(StageDeadline(phases.NONCE, 0))
+    assert session.tell(Received(*late))
+    assert not session.tell(StageDeadline(phases.NONCE, 0))
+    session.run()
+    assert isinstance(session.ends[0], Aborted)
+    session.told.clear()
+    session.begin(bench.context(2))
+    session.run()
+    assert phases.OPEN not in {phase for phase, _ in session.told}
+    assert integers(released(session).words) == bench.plain(bench.dids)
+
+
+def test_what_comes_at_the_wrong_time_changes_nothing() -> None:
+    bench = Bench(SecAgg(), 4)
+    session, own = Session(bench), bench.dids[0]
+    fresh = session.nodes[own]
+    for event in (Received("", phases.ABORT, b""), Signed("c" * 64, False, bytes(64))):
+        assert bench.stage.advance(fresh, event) == (fresh, ())
+    session.begin(bench.context())
+    begun = session.nodes[own]
+    assert bench.stage.advance(begun, StageDeadline(phases.VOTE, 0)) == (begun, ())
+    again = Begin(bench.context(), bench.answer(own), own.encode())
+    assert bench.stage.advance(begun, again) == (begun, ())  # it waits for nonces still
+    while phases.UPLOAD not in {phase for _, phase, _ in session.sent}:
+        session.tell(Received(*session.uplink.pop(0)))
+    first = session.uplink.pop(0)
+    session.tell(Received(*first))
+    assert not session.tell(Received(first[0], phases.DECLINE, b""))
+    assert session.tell(Received(bench.dids[-1], phases.DECLINE, b""))
+    early = wire.write_vote(bytes(64), abort=False)
+    assert not session.tell(Received(own, phases.VOTE, early))
+    assert not session.tell(Received(bench.dids[-1], phases.DECLINE, b""))
+    session.run()
+    (end,) = session.ends
+    assert isinstance(end, Aborted)
+    assert end.proof is not None
+    assert end.present == (first[0],)
 
 
 # ---- wrong seeds, wrong pairs
@@ -546,6 +603,10 @@ def test_an_upload_is_what_the_note_says_computed_by_hand() -> None:
 def own_row() -> PluginRow:
     (row,) = (row for row in scan(search_path()) if row.id == "covenue-privacy-secagg")
     return row
+
+
+def test_it_is_found_by_its_name() -> None:
+    assert isinstance(Registry().build("privacy", "secagg"), SecAgg)
 
 
 def test_a_policy_that_allows_two_is_refused_with_advice() -> None:

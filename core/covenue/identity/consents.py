@@ -33,6 +33,8 @@ def consent(
 def all_consent(order: Order) -> bool:
     """Whether every member of the roster signed the order's policy."""
     members = [member.did for member in order.roster.members]
+    if not order.consents:
+        return False
     payload = policy_payload(order.policy, order.roster)
     signed = Attestation(
         payload_type=PAYLOAD_TYPE,

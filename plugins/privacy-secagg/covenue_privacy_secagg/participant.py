@@ -214,8 +214,7 @@ def _upload(state: Masking, ctx: RoundContext) -> Result:
 
 def _roots(state: Masking, ctx: RoundContext) -> Mapping[str, bytes] | None:
     """The roots of this round's neighbours; each is computed once a plan."""
-    if state.setups is None:
-        return None
+    assert state.setups is not None  # noqa: S101 -- the beacon was made of them
     near = neighbours(state.plan, ctx, state.beacon, state.plan.own)
     new = pair_roots(state.plan, state.setups, [did for did in near if did not in state.roots])
     return None if new is None else {**state.roots, **new}
