@@ -198,6 +198,20 @@ def test_numbers_that_are_not_finite_are_refused_by_value(wrong: float) -> None:
     assert (caught.value.field, caught.value.value) == ("matrix", str(wrong))
 
 
+def test_a_matrix_far_from_semidefinite_is_refused_when_its_factors_pass_all_floats() -> None:
+    matrix = np.ones((40, 40)) * 1e150 - np.eye(40) * 1e150
+    matrix[::2] *= -1.0
+    with pytest.raises(BadInput) as caught:
+        factored(matrix, tiny(40))
+    assert caught.value.field == "factor"
+
+
+def test_a_solution_beyond_all_floats_is_refused() -> None:
+    with pytest.raises(BadInput) as caught:
+        solved(factored(np.eye(2) * 1e-12, tiny(2)), np.array([1.0, 1e300]))
+    assert caught.value.field == "solution"
+
+
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf])
 def test_a_least_pivot_that_is_not_positive_is_refused_by_value(wrong: float) -> None:
     with pytest.raises(BadInput) as caught:

@@ -40,29 +40,32 @@ def factored(matrix: Reals, least_pivots: Reals) -> Factor:
 
     matrix: m x m; only the upper triangle is read. least_pivots: m positive numbers; what is below
     them counts as singular, so a semidefinite matrix is factored as well.
-    Raises LayoutMismatch on shapes, BadInput on numbers that are not finite or not positive.
+    Raises LayoutMismatch on shapes; BadInput on numbers that are not finite or not positive, and on
+    a matrix that is so far from semidefinite that its factors are beyond floats.
     """
     _check(matrix, least_pivots)
     upper = np.array(matrix, dtype=np.float64, order="C")
     size = len(upper)
     pivots, raised = np.empty(size), 0
     scratch = np.empty((max(BLOCK, TILE_ROWS), max(size, TILE_COLUMNS)))
-    for start in range(0, size, BLOCK):
-        stop = min(start + BLOCK, size)
-        panel, scaled = upper[start:stop, start:], np.empty((stop - start, size - start))
-        least, found = least_pivots[start:stop], pivots[start:stop]
-        raised += _eliminate(panel, scaled, least, found, scratch)
-        _update(upper[stop:, stop:], panel, scaled, scratch)
-        panel[:] = scaled
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, size, BLOCK):
+            stop = min(start + BLOCK, size)
+            panel, scaled = upper[start:stop, start:], np.empty((stop - start, size - start))
+            least, found = least_pivots[start:stop], pivots[start:stop]
+            raised += _eliminate(panel, scaled, least, found, scratch)
+            _update(upper[stop:, stop:], panel, scaled, scratch)
+            panel[:] = scaled
     upper[np.tril_indices(size, -1)] = 0.0
     np.fill_diagonal(upper, 1.0)
+    _check_finite(upper, "factor")
     return Factor(_read_only(upper), _read_only(pivots), raised)
 
 
 def solved(factor: Factor, right: Reals) -> Reals:
     """x with L D L' x = right, by columns: each entry is updated in a fixed order.
 
-    Raises LayoutMismatch unless `right` has one number a row.
+    Raises LayoutMismatch unless `right` has one number a row, BadInput where x is beyond floats.
     """
     upper, size = factor.unit_upper, len(factor.pivots)
     if right.shape != (size,):
@@ -71,11 +74,13 @@ def solved(factor: Factor, right: Reals) -> Reals:
             "give one number for each row of the matrix",
         )
     x = np.array(right, dtype=np.float64)
-    for k in range(size - 1):
-        x[k + 1 :] -= upper[k, k + 1 :] * x[k]
-    x /= factor.pivots
-    for k in range(size - 1, 0, -1):
-        x[:k] -= upper[:k, k] * x[k]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(size - 1):
+            x[k + 1 :] -= upper[k, k + 1 :] * x[k]
+        x /= factor.pivots
+        for k in range(size - 1, 0, -1):
+            x[:k] -= upper[:k, k] * x[k]
+    _check_finite(x, "solution")
     return x
 
 
@@ -125,13 +130,7 @@ def _check(matrix: Reals, least_pivots: Reals) -> None:
             f"{matrix.shape[0]} rows have least pivots of shape {least_pivots.shape}",
             "give one least pivot for each row",
         )
-    if not bool(np.isfinite(matrix).all()):
-        raise BadInput(
-            "a matrix to be factored has an entry that is not finite",
-            "check the range of what it was computed from",
-            field="matrix",
-            value=str(float(matrix[~np.isfinite(matrix)][0])),
-        )
+    _check_finite(matrix, "matrix")
     usable = np.isfinite(least_pivots) & (least_pivots > 0)
     if not bool(usable.all()):
         raise BadInput(
@@ -139,6 +138,17 @@ def _check(matrix: Reals, least_pivots: Reals) -> None:
             "give the smallest number that still counts as a pivot",
             field="least_pivots",
             value=str(float(least_pivots[~usable][0])),
+        )
+
+
+def _check_finite(array: Reals, field: str) -> None:
+    finite = np.isfinite(array)
+    if not bool(finite.all()):
+        raise BadInput(
+            f"a {field} has an entry that is not finite",
+            "check the range of what it was computed from; it may be far from semidefinite",
+            field=field,
+            value=str(float(array[~finite][0])),
         )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol
 
+from covenue.errors import BadInput
 from covenue.hooks.solvers import Choice, Solution, State, Total
 from covenue_contracts.plan import SolutionStatus
 from covenue_contracts.shared import DualVariables, Query
@@ -142,7 +143,10 @@ def tell(method: Method, state: Descent, release: Total | Choice) -> Descent | S
     state = replace(state, terms=steered, path=path, best=best, memory=memory)
     if closed(terms, best, state.tolerance):
         return _ended(method, state, best, "certified")
-    return _onward(method, state, path, best)
+    try:
+        return _onward(method, state, path, best)
+    except BadInput:  # slopes whose factors are beyond floats: no convex answer has them
+        return refused("stalled")
 
 
 def refused(status: SolutionStatus) -> Solution:
