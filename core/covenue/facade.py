@@ -24,7 +24,7 @@ from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
 from covenue.privacy.guards import remembered
 from covenue.registry.load import Registry
-from covenue.registry.negotiate import check_contracts, check_needs
+from covenue.registry.negotiate import check_contracts, check_needs, check_privacy
 from covenue.rounds import coordinator, node_state
 from covenue.rounds.clocks import RecordedClock
 from covenue.rounds.identities import Identity, demo_identity
@@ -243,6 +243,7 @@ class Warm:
         built = self._build(goal, domain, coupling, problems, configs)
         solver = solver_of(self._registry, self._solver, solver_options)
         check_needs(solver, built, self._solver, self._registry.names("solvers"))
+        self._check_privacy(solver.needs)
         mechanism = mechanism_of(self._registry, self._privacy)
         couple = domain.coupling if domain is not None else (lambda _goal, _members: coupling)
         self._parts = coordinator.Parts(cast("Any", couple), solver, mechanism)
@@ -254,6 +255,34 @@ class Warm:
         engine = cast("Engine", self._registry.build("engines", "inprocess", {}))
         engine.run(self._process, tuple(self._nodes.values()), self._clock, lambda: False)
         return self._result(goal, built, problems, before, tol)
+
+    def _check_privacy(self, needs: frozenset[Any]) -> None:
+        """Refuse a cohort that is too small for a mechanism, in a notebook's own words."""
+        rows = [self._registry.find("privacy", name) for name in self._privacy]
+        manifests = [row.manifest for row in rows if row.manifest is not None]
+        try:
+            check_privacy(manifests, self._policy(), frozenset(needs))
+        except BadInput as error:
+            if error.field != "cohort.least":
+                raise
+            least = max(m.privacy.least_cohort for m in manifests if m.privacy is not None)
+            raise BadInput(
+                f"{error.what} ({len(self._parties)} parties are given)",
+                f"give at least {least} parties, or plan with privacy='open'",
+                field="problems",
+                value=", ".join(self._parties),
+            ) from error
+
+    def _policy(self) -> CohortPolicy:
+        """All parties, or nobody: whoever runs a notebook holds all data."""
+        return CohortPolicy(
+            least=len(self._parties),
+            colluders=0,
+            drops=0,
+            min_changed=0,
+            differencing="override",
+            reason="a notebook holds all data",
+        )
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -361,14 +390,7 @@ class Warm:
         ]
         check_contracts([self._registry.find(*pair) for pair in wanted])
         plugins: tuple[PluginRef, ...] = tuple(self._registry.ref(*pair) for pair in wanted)
-        policy = CohortPolicy(
-            least=len(self._parties),
-            colluders=0,
-            drops=0,
-            min_changed=0,
-            differencing="override",
-            reason="a notebook holds all data",
-        )
+        policy = self._policy()
         roster = make_roster(self._coordinator.key.did, self._ordered())
         keys = [self._identities[name].key for name in self._parties]
         return Order(

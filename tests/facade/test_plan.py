@@ -13,6 +13,8 @@ from covenue.errors import BadInput, CapabilityMissing, OutputExists, PluginUnkn
 from covenue.facade import PlanResult
 from covenue.hooks.solvers import Coupling
 from covenue_contracts.canonical import canonical
+from covenue_contracts.plan import Goal
+from covenue_domain_arbitrage import against
 from covenue_domain_routing import Routing, buy, sell
 
 NORTH = [["100.00", "5"], ["100.10", "7"]]
@@ -234,3 +236,50 @@ def test_selling_takes_the_best_bids() -> None:
     result = covenue.plan(sell("2", lot="1"), bids)
     assert result.plan.tolist() == [[1], [1]]
     assert result.value == 201 * 10_000
+
+
+# ---- pools, multipliers and masks
+
+
+POOLS = {
+    "north": [("a", "b", 2000.0, 900.0, 3000), ("b", "c", 500.0, 1100.0, 100)],
+    "south": [("a", "b", 1500.0, 790.0, 500), ("a", "c", 3000.0, 990.0, 100)],
+    "west": [("b", "c", 700.0, 450.0, 3000)],
+}
+
+
+def pool_goal() -> Goal:
+    return against({"a": "1", "b": "2", "c": "3"}, band=4)
+
+
+@pytest.mark.parametrize("privacy", ["open", "secagg"])
+@pytest.mark.parametrize("solver", ["dual", "lbfgs"])
+def test_pools_are_planned_from_a_notebook_with_any_capable_solver(
+    solver: str, privacy: str
+) -> None:
+    result = covenue.plan(pool_goal(), POOLS, solver=solver, privacy=privacy)
+    assert (result.status, result.within_tol) == ("certified", True)
+    assert result.coordinates == ("a", "b", "c")
+    assert result.plan.shape == (3, 3)
+    assert result.plan.sum(axis=0).min() >= 0, "nothing is owed"
+    assert result.value > 0
+    assert all(len(actions.swaps) == len(POOLS[name]) for name, actions in result.actions.items())
+    again = covenue.plan(pool_goal(), POOLS, solver=solver, privacy=privacy, warm=result.warm)
+    assert again.status == "certified"
+    assert again.rounds <= result.rounds
+
+
+def test_masked_and_open_plans_of_a_notebook_have_one_transcript() -> None:
+    digests = {
+        covenue.plan(pool_goal(), POOLS, solver="dual", privacy=privacy).transcript
+        for privacy in ("open", "secagg")
+    }
+    assert len(digests) == 1
+
+
+def test_two_parties_under_secagg_are_told_how_many_it_takes() -> None:
+    two = {name: POOLS[name] for name in ("north", "south")}
+    with pytest.raises(BadInput) as caught:
+        covenue.plan(pool_goal(), two, solver="dual", privacy="secagg")
+    assert caught.value.field == "problems"
+    assert "at least 3 parties" in caught.value.advice

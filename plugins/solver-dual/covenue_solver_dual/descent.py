@@ -32,7 +32,7 @@ from covenue_solver_dual.totals import Answer, Point, read
 
 ARMIJO = 10_000
 FLAT_FALL = 10**13
-MOST_REJECTED = 12
+MOST_REJECTED, MOST_IDLE = 12, 40
 SETTLED = 10
 SMOOTHED_PATIENCE = 8
 INSET_SHARE = Fraction(1, 3)
@@ -101,7 +101,7 @@ class Descent:
 
     trial: the multipliers of the round now due. path: None before the first answer at a width.
     best: None before the first answer of all. stage: index into the smoothing widths; ends: where
-    the descent ended at those before.
+    the descent ended at those before. idle: rounds since bound or plan became better.
     """
 
     terms: Terms
@@ -112,6 +112,7 @@ class Descent:
     best: Best | None = None
     stage: int = 0
     ends: tuple[Integers, ...] = ()
+    idle: int = 0
 
     @property
     def width(self) -> int:
@@ -139,8 +140,10 @@ def tell(method: Method, state: Descent, release: Total | Choice) -> Descent | S
     if best.contradicts(terms):
         return refused("stalled")
     path, memory = _taken(method, state, answer)
-    steered = _steered(terms, best, path.at, state.tolerance)
-    state = replace(state, terms=steered, path=path, best=best, memory=memory)
+    idle = 0 if _gain(best, state.best) > 0 else state.idle + 1
+    grows = _gain(best, state.best) > terms.noise
+    steered = _steered(state, best, path.at, grows=grows)
+    state = replace(state, terms=steered, path=path, best=best, memory=memory, idle=idle)
     if closed(terms, best, state.tolerance):
         return _ended(method, state, best, "certified")
     try:
@@ -185,11 +188,26 @@ def _taken(method: Method, state: Descent, answer: Answer) -> tuple[Path, Any]:
     return back, method.rejected(terms, memory, path.at, answer)
 
 
-def _steered(terms: Terms, best: Best, at: Point, tolerance: Fraction) -> Terms:
-    """The terms with the inset that a share of the tolerated gap pays for."""
+def _gain(best: Best, before: Best | None) -> int:
+    """By how much a round bettered the bound or the plan; a first plan betters it by its value."""
+    if before is None:
+        return max(abs(best.bound), 1)
+    return max(before.bound - best.bound, best.value - before.value)
+
+
+def _steered(state: Descent, best: Best, at: Point, *, grows: bool) -> Terms:
+    """The terms with the inset that a share of the tolerated gap pays for.
+
+    Once rounds bring no more than noise the inset only shrinks: what is steered to comes to rest.
+    """
+    terms = state.terms
     _, bound = rounded(terms, best)
-    tolerated = tolerance * max(abs(bound), terms.value_floor)
-    return terms.steered(at.multipliers, int(tolerated * INSET_SHARE))
+    tolerated = state.tolerance * max(abs(bound), terms.value_floor)
+    steered = terms.steered(at.multipliers, int(tolerated * INSET_SHARE))
+    if grows:
+        return steered
+    kept = tuple(map(min, steered.inset, terms.inset))
+    return replace(steered, inset=kept)
 
 
 def _is_fall(terms: Terms, at: Point, point: Point) -> bool:
@@ -218,7 +236,7 @@ def _with_inset(terms: Terms, point: Point) -> int:
 
 def _onward(method: Method, state: Descent, path: Path, best: Best) -> Descent | Solution:
     """The next trial; or the next width, or the end, where there is none worth a round."""
-    trial = _next(method, state, path)
+    trial = _next(method, state, path) if state.idle < MOST_IDLE else None
     if trial is not None:
         return replace(state, trial=trial)
     if state.stage + 1 < len(state.terms.smoothing):
@@ -226,7 +244,7 @@ def _onward(method: Method, state: Descent, path: Path, best: Best) -> Descent |
         ends = (*state.ends, path.at.multipliers)
         start = _extrapolated(state.terms, ends)
         return replace(
-            state, trial=start, memory=memory, path=None, stage=state.stage + 1, ends=ends
+            state, trial=start, memory=memory, path=None, stage=state.stage + 1, ends=ends, idle=0
         )
     if best.plan is None and pinned_outside(state.terms, path.at):
         return refused("infeasible")
