@@ -280,14 +280,19 @@ def test_a_small_instance_encloses_the_optimum_found_by_search(seed: int) -> Non
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(3, 80), st.integers(0, 10**6), st.sampled_from(["random", "market"]))
-def test_both_solvers_certify_values_that_agree(n: int, seed: int, kind: Kind) -> None:
+def test_no_bound_of_one_solver_is_passed_by_a_plan_of_another(
+    n: int, seed: int, kind: Kind
+) -> None:
+    """Tiny markets may stall on the multipliers' grid; what is said holds all the same."""
     public, private = instance(n, seed, kind, margin=256)
-    newton = play(Dual(), public, private).solution
-    other = play(Lbfgs(), public, private, rounds_max=2000).solution
-    assert newton.status == "certified"
-    if other.status == "certified":
-        assert newton.value <= other.bound
-        assert other.value <= newton.bound
+    ends = [
+        play(each, public, private, rounds_max=2000).solution
+        for each in (Dual(), Dual(hessian="every"), Lbfgs())
+    ]
+    if kind == "random":
+        assert {each.status for each in ends} == {"certified"}
+    plans = [each for each in ends if each.points]
+    assert all(one.value <= other.bound for one in plans for other in plans)
 
 
 def test_limits_above_bind_as_limits_below_do() -> None:
@@ -387,13 +392,25 @@ def test_slopes_that_no_convex_answer_has_stall() -> None:
 def test_without_the_check_of_slopes_a_false_matrix_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Mutant: the minors are not looked at; a matrix with a negative diagonal then steers."""
+    """Mutant: the minors are not looked at; a matrix that no answers have then steers."""
+    public, private = coupling(two_pools()), problems(two_pools(), 2)
+    state, query = asked(Dual(), public)
+    false = list(integers(answered(private, query)))
+    false[1 + 2 + 1] *= 4
+    assert isinstance(Dual().tell(state, Total(words(false), ("a",), exact=True)), Solution)
+    monkeypatch.setattr(totals, "_may_be_slopes", lambda slopes: True)
+    assert isinstance(Dual().tell(state, Total(words(false), ("a",), exact=True)), Descent)
+
+
+def test_slopes_whose_factors_pass_all_floats_stall(monkeypatch: pytest.MonkeyPatch) -> None:
     public, private = instance(100)
     state, query = asked(Dual(), public)
     false = list(integers(answered(private, query)))
     false[1 + 20] = -(2**40)
     monkeypatch.setattr(totals, "_may_be_slopes", lambda slopes: True)
-    assert isinstance(Dual().tell(state, Total(words(false), ("a",), exact=True)), Descent)
+    end = Dual().tell(state, Total(words(false), ("a",), exact=True))
+    assert isinstance(end, Solution)
+    assert end.status == "stalled"
 
 
 @pytest.mark.parametrize("place", [0, 5])

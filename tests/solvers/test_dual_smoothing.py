@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -9,15 +10,19 @@ from numpy.typing import NDArray
 from tests.solvers.pools import MULTIPLIER_BITS, SCALE_BITS, SLOPE_BITS, VALUE_BITS, PoolCoupling
 
 from covenue.errors import CapabilityMissing
-from covenue.hooks.domains import Acted, Memory
-from covenue.numerics.words import Words, frozen, words
+from covenue.hooks.domains import EMPTY, Acted, Memory
+from covenue.numerics.words import Words, frozen, integers, total, words
 from covenue.testing.solvers import play
 from covenue_contracts.local import Actions
 from covenue_contracts.shared import Capability, Query, Space
-from covenue_solver_dual import Dual, Lbfgs
+from covenue_solver_dual import Dual, Lbfgs, dual
+from covenue_solver_dual.dual import Curvature
 
+Solver = type[Dual] | type[Lbfgs]
 Reals = NDArray[np.float64]
-WIDTHS = (2**30, 2**26, 2**22, 2**18, 2**14)
+WIDTHS = (2**30, 2**24, 2**18, 2**13)
+BY_EIGHT = tuple(2**bits for bits in (30, 27, 24, 21, 18, 15, 12))
+TICK = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,3 +74,171 @@ class Ladders:
 
     def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class LadderCoupling(PoolCoupling):
+    """As for pools, with a last coordinate that everything is paid in."""
+
+    @cached_property
+    def space(self) -> Space:
+        return space(len(self.reference) - 1)
+
+
+def space(size: int) -> Space:
+    names = (*(f"c{k}" for k in range(size)), "cash")
+    return Space(
+        signal="ladders", names=names, units=names, scale_bits=SCALE_BITS, bound=str(2**60)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """An instance of family 4 of solvers.md, section 6, without capital limits."""
+
+    coupling: LadderCoupling
+    problems: list[Ladders]
+    reference: Reals
+    limit: Reals
+
+
+def cohort(
+    parties: int, size: int, seed: int, widths: tuple[int, ...] = WIDTHS, levels: int = 20
+) -> Cohort:
+    draw = np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence([4, seed, parties, size, levels]))
+    )
+    reference, held = 0.5 + draw.random(size), np.zeros(size)
+    made = []
+    for _ in range(parties):
+        middle = reference * (1 + 8e-4 * (draw.random((12, size)).sum(0) - 6.0))
+        steps = [np.cumsum(1 + draw.integers(0, 2, (size, levels)), 1) for _ in range(2)]
+        fee = (0.0, 1e-4, 2e-4, 4e-4)[int(draw.integers(0, 4))]
+        ticks = TICK * reference[:, None]
+        asks = (middle[:, None] + ticks * steps[0]) * (1 + fee)
+        bids = (middle[:, None] - ticks * steps[1]) * (1 - fee)
+        units = 1.0 + draw.integers(1, 100, (2, size, levels))
+        held += units[0].sum(1)
+        coordinate = np.tile(np.repeat(np.arange(size), levels), 2)
+        price: Reals = np.concatenate([asks.ravel(), bids.ravel()]).astype(np.float64)
+        buying = np.repeat([True, False], size * levels)
+        made.append(Ladders(coordinate, price, units.ravel(), buying, space(size)))
+    grid = tuple(round(float(r) * 2**MULTIPLIER_BITS) for r in reference)
+    limit = tuple(int(0.002 * float(h) * 2**SCALE_BITS) for h in held)
+    one = 2**MULTIPLIER_BITS
+    public = LadderCoupling(
+        reference=(*grid, one),
+        multiplier_range=(*((r // 2, 2 * r) for r in grid), (one, one)),
+        least=(*(-h for h in limit), -(2**60)),
+        most=(*limit, 2**60),
+        margin=(4096,) * (size + 1),
+        smoothing=widths,
+    )
+    exact = np.array([float(h) for h in limit]) * 2.0**-SCALE_BITS
+    return Cohort(public, made, np.array([float(r) for r in grid]) / one, exact)
+
+
+def optimum(given: Cohort) -> float:
+    """The least of the dual, coordinate by coordinate: at one of its corners, all of them tried."""
+    coordinate = np.concatenate([each.coordinate for each in given.problems])
+    price = np.concatenate([each.price for each in given.problems])
+    units = np.concatenate([each.units for each in given.problems])
+    sign = np.concatenate([np.where(each.buying, 1.0, -1.0) for each in given.problems])
+    least = 0.0
+    for k, r in enumerate(given.reference):
+        mine = coordinate == k
+        corners = np.concatenate([price[mine], [r]])
+        edges = np.maximum(sign[mine] * (corners[:, None] - price[mine]), 0.0) * units[mine]
+        least += float((given.limit[k] * np.abs(r - corners) + edges.sum(1)).min())
+    return least
+
+
+CASES: list[tuple[int, int, int, tuple[int, ...]]] = [
+    (5, 1, 0, WIDTHS),
+    (5, 1, 1, WIDTHS),
+    (5, 1, 2, WIDTHS),
+    (5, 3, 3, WIDTHS),
+    (20, 10, 1, BY_EIGHT),
+    (20, 10, 2, BY_EIGHT),
+]
+
+
+@pytest.mark.parametrize(("parties", "size", "seed", "widths"), CASES)
+def test_newton_closes_the_gap_on_ladders_and_encloses_the_optimum(
+    parties: int, size: int, seed: int, widths: tuple[int, ...]
+) -> None:
+    given = cohort(parties, size, seed, widths)
+    ended = play(Dual(), given.coupling, given.problems)
+    solution, best = ended.solution, optimum(given)
+    assert solution.status == "certified"
+    assert len(ended.queries) <= 70
+    # Both sides of the oracle are floats of a few thousand terms.
+    assert solution.value / 2**VALUE_BITS <= best * (1 + 1e-12)
+    assert solution.bound / 2**VALUE_BITS >= best * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lbfgs_is_honest_on_ladders_whether_or_not_it_closes_the_gap(seed: int) -> None:
+    given = cohort(5, 3, seed)
+    solution = play(Lbfgs(), given.coupling, given.problems, rounds_max=1000).solution
+    assert solution.status in {"certified", "stalled"}
+    best = optimum(given) * 2**VALUE_BITS
+    assert solution.value <= best * (1 + 1e-12)
+    assert solution.bound >= best * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("solver", [Dual, Lbfgs])
+def test_widths_are_asked_from_the_widest_on_and_the_plan_names_its_own(solver: Solver) -> None:
+    given = cohort(5, 1, 1)
+    ended = play(solver(), given.coupling, given.problems, rounds_max=1000)
+    asked = [int(query.points[0]) for query in ended.queries]
+    assert all(len(query.points) == 1 for query in ended.queries)
+    assert asked[0] == WIDTHS[0]
+    assert asked == sorted(asked, reverse=True)
+    assert set(asked) <= set(WIDTHS)
+    *nets, width = ended.solution.points
+    assert len(nets) == 2
+    assert width in set(asked)
+
+
+def test_the_plan_is_what_is_answered_at_its_multipliers_and_width() -> None:
+    given = cohort(5, 3, 0)
+    solution = play(Dual(), given.coupling, given.problems).solution
+    query = Query(
+        kind="respond",
+        after=None,
+        multipliers=solution.multipliers,
+        points=(str(solution.points[-1]),),
+    )
+    answers = [each.answer(query, EMPTY)[0] for each in given.problems]
+    assert integers(total(answers))[1:] == solution.points[:-1]
+
+
+def test_a_wide_width_alone_cannot_close_the_gap() -> None:
+    """What smoothing costs is in the certificate: phi is that of the answers that jump."""
+    given = cohort(5, 1, 0, (2**30,))
+    solution = play(Dual(), given.coupling, given.problems).solution
+    assert solution.status == "stalled"
+    assert solution.bound - solution.value > 2 ** (VALUE_BITS - 10)
+
+
+def test_without_walls_steps_between_offers_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutant: where answers are flat, slopes say nothing of the jump ahead, and no wall does."""
+    given = cohort(20, 10, 1, BY_EIGHT)
+
+    def forgetful(terms: object, memory: Curvature, *_: object, **__: object) -> Curvature:
+        return memory
+
+    monkeypatch.setattr(dual, "_walled", forgetful)
+    with_walls_off = play(Dual(), given.coupling, given.problems, rounds_max=2000).solution
+    assert with_walls_off.status != "certified"
+
+
+def test_a_warm_start_on_ladders_takes_multipliers_and_no_slopes() -> None:
+    given = cohort(5, 1, 1)
+    cold = play(Dual(), given.coupling, given.problems)
+    again = play(Dual(), given.coupling, given.problems, cold.solution.warm)
+    assert again.solution.status == "certified"
+    assert cold.solution.warm.matrix == b""
+    assert again.queries[0].kind == "curvature"
+    assert again.queries[0].multipliers == cold.solution.multipliers
