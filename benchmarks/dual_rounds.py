@@ -56,7 +56,8 @@ def figures(ended: Play, seconds: float) -> dict[str, Any]:
 
 def measured(kind: Kind, n: int, seed: int) -> dict[str, Any]:
     """All solvers on one instance, cold, and after one pool moved."""
-    pools, row = generate(n, seed, kind), {"kind": kind, "pools": n, "seed": seed}
+    pools = generate(n, seed, kind)
+    row: dict[str, Any] = {"kind": kind, "pools": n, "seed": seed}
     later = ticked(pools, seed)
     for name, build in SOLVERS.items():
         started = time.perf_counter()

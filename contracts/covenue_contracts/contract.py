@@ -11,6 +11,8 @@ from typing import Annotated, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 SAFE_INTEGER = 2**53 - 1
+INTEGER_DIGITS = 39
+"""What `Integer` and `Natural` hold at most, besides a sign."""
 
 Integer = Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,38})$")]
 Natural = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,38})$")]
@@ -41,6 +43,7 @@ Document = dict[
 """A flat map in the canonical profile: how a domain's own terms ride in a kernel contract."""
 
 __all__ = [
+    "INTEGER_DIGITS",
     "SAFE_INTEGER",
     "Base64",
     "Contract",

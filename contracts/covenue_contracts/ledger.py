@@ -19,6 +19,8 @@ from covenue_contracts.contract import (
 )
 
 Durability = Literal["full", "relaxed"]
+ENTRY_BYTES_MAX = 65_535
+"""An entry's canonical bytes are no more; bulk is a blob, and its digest is entered."""
 EntryBody = dict[str, object]
 
 

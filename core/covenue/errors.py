@@ -72,7 +72,7 @@ class LayoutMismatch(CovenueError):
     """Arrays of words differ in length where they must not."""
 
 
-class HeadroomMissing(CovenueError):
+class HeadroomMissing(BadInput):
     """The sum of bounds could wrap the ring of 64-bit words."""
 
 

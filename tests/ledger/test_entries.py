@@ -13,16 +13,18 @@ from covenue.errors import BadInput, EntryTooLarge, LedgerDamaged
 from covenue.identity.keys import SigningKey
 from covenue.ledger import entries as entries_module
 from covenue.ledger.entries import (
-    ENTRY_BYTES_MAX,
+    HEADER_BYTES_MAX,
     contract_of,
     decode_entry,
     encode_entry,
     entry_kind,
     named_blobs,
+    room_beside,
 )
 from covenue_contracts.canonical import canonical
 from covenue_contracts.contract import SAFE_INTEGER, Contract
 from covenue_contracts.ledger import (
+    ENTRY_BYTES_MAX,
     ClockReading,
     EntryHeader,
     Genesis,
@@ -196,6 +198,29 @@ def test_65535_bytes_are_an_entry_and_65536_need_a_blob() -> None:
     assert decode_entry(fits).raw == fits
     with pytest.raises(EntryTooLarge, match="put_blob"):
         encode_entry(header("tail"), tail("A" * room, fill + 1))
+
+
+def test_no_header_takes_more_than_is_kept_for_it() -> None:
+    longest = EntryHeader(
+        v=1,
+        kind="k" * 64,
+        author="did:key:z" + "9" * 50,
+        nonce="0" * 32,
+        clock=ClockReading(
+            wall="9" * 20, monotonic="9" * 20, boot="b" * 64, source="s" * 64, divergence="9" * 20
+        ),
+        refs=(),
+    )
+    spent = len(canonical(longest)) + len(',"body":')
+    assert spent <= HEADER_BYTES_MAX < spent + 32
+
+
+def test_a_body_that_leaves_room_is_an_entry_and_one_byte_more_is_refused() -> None:
+    spare = room_beside(tail(""))
+    body = tail("A" * (spare // 4 * 4), spare % 4)
+    assert room_beside(body) == 0
+    assert len(encode_entry(header("tail"), body)) <= ENTRY_BYTES_MAX
+    assert room_beside(tail("A" * (spare // 4 * 4), spare % 4 + 1)) == -1
 
 
 def tail(checkpoint: str, zeros: int = 0) -> Tail:

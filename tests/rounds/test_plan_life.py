@@ -508,7 +508,7 @@ def test_a_coordinator_without_the_guard_gets_no_answers(monkeypatch: pytest.Mon
     at = cohort(mode="standing", plans=3, min_changed=2, differencing="refuse", retries=0)
     moves_once(at, monkeypatch)
     ended(at)
-    assert reasons(at)[1:] == ["void: cohort lost"] * 2
+    assert reasons(at)[1:] == ["void: cohort lost (differencing)"] * 2
     refused = {e.body.reason for e in at.log(0).entries() if isinstance(e.body, BudgetRefused)}
     assert refused == {"differencing"}
 

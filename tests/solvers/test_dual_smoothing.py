@@ -122,7 +122,8 @@ def cohort(
         coordinate = np.tile(np.repeat(np.arange(size), levels), 2)
         price: Reals = np.concatenate([asks.ravel(), bids.ravel()]).astype(np.float64)
         buying = np.repeat([True, False], size * levels)
-        made.append(Ladders(coordinate, price, units.ravel(), buying, space(size)))
+        flat: Reals = units.reshape(-1).astype(np.float64)
+        made.append(Ladders(coordinate, price, flat, buying, space(size)))
     grid = tuple(round(float(r) * 2**MULTIPLIER_BITS) for r in reference)
     limit = tuple(int(0.002 * float(h) * 2**SCALE_BITS) for h in held)
     one = 2**MULTIPLIER_BITS

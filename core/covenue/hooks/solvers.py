@@ -11,11 +11,20 @@ from typing import Any, Protocol, runtime_checkable
 from covenue.hooks import hookspec
 from covenue.numerics.words import Words
 from covenue_contracts.contract import Scalar
+from covenue_contracts.ledger import ENTRY_BYTES_MAX
 from covenue_contracts.plan import Goal, SolutionStatus
 from covenue_contracts.shared import Capability, DualVariables, Query, Space
 
 State = Any
 """A solver's own frozen state; the kernel never looks inside."""
+
+COHORT_BYTES = 16 * 1024
+QUERY_BYTES_MAX = ENTRY_BYTES_MAX - COHORT_BYTES
+"""A query of so many canonical bytes fits its entry beside a cohort of 250 members.
+
+A larger one may not fit: the coordinator then voids the plan. So it does where the total of the
+answers would not fit, eight bytes a word in base64.
+"""
 
 
 @dataclass(frozen=True)
@@ -212,7 +221,10 @@ class Solver(Protocol):
         ...
 
     def ask(self, state: State, digest_of: Callable[[Query], str]) -> Query:
-        """The next question. digest_of names a query in this plan, for `after`."""
+        """The next question. digest_of names a query in this plan, for `after`.
+
+        It has at most QUERY_BYTES_MAX canonical bytes.
+        """
         ...
 
     def tell(self, state: State, release: Total | Choice) -> State | Solution:

@@ -15,9 +15,10 @@ import rfc8785
 from covenue.errors import BadInput, EntryTooLarge, LedgerDamaged
 from covenue_contracts.canonical import ProfileBroken, ValidationError, check_profile
 from covenue_contracts.contract import Contract, contracts
-from covenue_contracts.ledger import EntryHeader
+from covenue_contracts.ledger import ENTRY_BYTES_MAX, EntryHeader
 
-ENTRY_BYTES_MAX = 65_535
+HEADER_BYTES_MAX = 512
+"""What an entry takes besides its body, whoever writes it and when, without `refs`."""
 BLOB_FIELDS: Mapping[str, tuple[str, ...]] = {
     "submit": ("blob",),
     "reply": ("blob",),
@@ -92,6 +93,12 @@ def encode_entry(header: EntryHeader, body: Contract, *, ask_oracle: bool = Fals
             value=body.kind_name,
         )
     return data
+
+
+def room_beside(body: Contract) -> int:
+    """Bytes that an entry of this body has left, whatever its header says; below 0: none fits."""
+    size = len(_ENCODE(body.model_dump(mode="json")))
+    return ENTRY_BYTES_MAX - HEADER_BYTES_MAX - size
 
 
 def decode_entry(data: bytes, place: str = "entry") -> Entry:

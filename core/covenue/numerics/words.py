@@ -65,6 +65,8 @@ def check_headroom(bound: int, participants: int) -> None:
         raise HeadroomMissing(
             f"{participants} words of bound {bound} can reach 2^63",
             "lower the space's bound or its scale",
+            field="space.bound",
+            value=str(bound),
         )
 
 

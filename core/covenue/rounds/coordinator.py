@@ -13,7 +13,7 @@ Source: architecture.md, sections 3 and 4.
 """
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,6 +54,7 @@ from covenue.rounds.messages import (
     round_context,
     transcript_digest,
 )
+from covenue.rounds.room import fits, question_fits
 from covenue.rounds.votes import votes_of
 from covenue_contracts.canonical import digest, sha256
 from covenue_contracts.contract import Contract
@@ -82,6 +83,7 @@ from covenue_contracts.shared import Query, SharedSignals
 
 IDLE_PLANS = 3
 KERNEL_KINDS = ("commit", "settle")
+REASONS_SHOWN = 8
 
 
 Input = Order | Submit | Deadline | KillSwitch
@@ -107,11 +109,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Round:
-    """A round in progress: its context, its question, and how often it was retried."""
+    """A round in progress: its context, its question, and how often it was retried.
+
+    declined: why members of it do not answer, as they said it, by did.
+    """
 
     ctx: RoundContext
     query: Query
     retries: int
+    declined: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -379,7 +385,14 @@ def _begin_rounds(turn: _Turn) -> None:
 
 def _reasons(plan: Plan) -> str:
     """Why parties do not take part, as they said it; silence is a reason of its own."""
-    said = sorted(join.reason or "" for join, _ in plan.joins.values() if not join.accepts)
+    return _said(join.reason or "" for join, _ in plan.joins.values() if not join.accepts)
+
+
+def _said(reasons: Iterable[str]) -> str:
+    """Reasons in brackets, each once and only some: whoever gave them may have written anything."""
+    said = sorted(set(reasons))
+    if len(said) > REASONS_SHOWN:
+        said = [*said[:REASONS_SHOWN], "others"]
     return f" ({', '.join(said)})" if said else ""
 
 
@@ -438,19 +451,21 @@ def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
         expected,
         cohort,
     )
-    turn.set_plan(round=Round(ctx, query, retries), rounds=ctx.round)
-    turn.say(
-        QueryAsked(
-            plan=plan.id,
-            round=ctx.round,
-            digest=named,
-            query=query,
-            width=ctx.width,
-            expected=expected,
-            cohort_fixed=cohort is not None,
-            retry_of=retry_of,
-        )
+    asked = QueryAsked(
+        plan=plan.id,
+        round=ctx.round,
+        digest=named,
+        query=query,
+        width=ctx.width,
+        expected=expected,
+        cohort_fixed=cohort is not None,
+        retry_of=retry_of,
     )
+    if retry_of is None and query.kind != "settle" and not question_fits(asked, mandate.order):
+        _void(turn, "the solver's question does not fit an entry")
+        return
+    turn.set_plan(round=Round(ctx, query, retries), rounds=ctx.round)
+    turn.say(asked)
     _stage(turn, Begin(ctx, None, b""))
 
 
@@ -477,9 +492,19 @@ def _take_upload(turn: _Turn, message: Message) -> None:
     if current is None or sent.sender not in current.ctx.expected:
         return
     if isinstance(payload, Decline) and payload.query == current.ctx.query:
-        _stage(turn, Received(sent.sender, sent.phase, b""))
+        _take_decline(turn, current, Received(sent.sender, sent.phase, b""), payload.reason)
     elif isinstance(payload, Upload) and payload.query == current.ctx.query:
         _stage(turn, Received(sent.sender, sent.phase, base64.b64decode(payload.body)))
+
+
+def _take_decline(turn: _Turn, current: Round, event: Received, reason: str) -> None:
+    """Keep why a member declines, unless the stage has no use for it (rule 6)."""
+    before = turn.state
+    turn.set_plan(round=replace(current, declined={**current.declined, event.sender: reason}))
+    kept = turn.state
+    _stage(turn, event)
+    if turn.state is kept:
+        turn.state = before
 
 
 def _stage(turn: _Turn, event: StageEvent) -> None:
@@ -564,6 +589,7 @@ def _aborted(turn: _Turn, effect: Aborted) -> None:
     if current is None:
         return
     turn.forget_timers()
+    why = _said(current.declined.values())
     proof = None if effect.proof is None else base64.b64encode(effect.proof).decode("ascii")
     turn.say(
         RoundAbort(
@@ -571,16 +597,16 @@ def _aborted(turn: _Turn, effect: Aborted) -> None:
             round=current.ctx.round,
             present=effect.present,
             proof=proof,
-            reason=f"{len(effect.present)} of {len(current.ctx.expected)} present",
+            reason=f"{len(effect.present)} of {len(current.ctx.expected)} present{why}",
         )
     )
     turn.set_plan(round=None)
     if current.retries < turn.mandate.order.retries:
         _ask(turn, current.query, current.retries + 1, current.ctx.round)
     elif plan.go is not None or plan.opened.mode == "settle-only":
-        _close(turn, "settlement incomplete: a party is missing")
+        _close(turn, f"settlement incomplete: a party is missing{why}")
     else:
-        _void(turn, "cohort lost")
+        _void(turn, f"cohort lost{why}")
 
 
 # ---- solution, go, settlement
@@ -598,6 +624,9 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
         _ask_solver(turn)
         return
     delta = _delta(turn, outcome, release.cohort)
+    if not fits(delta):
+        _void(turn, "the solver's solution does not fit an entry")
+        return
     turn.say(delta)
     turn.set_plan(delta=delta)
     turn.set_mandate(parent=delta)

@@ -1,8 +1,9 @@
 """Everything about a scenario that can be checked before a ledger exists."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,8 @@ from covenue.errors import (
     BadInput,
     BudgetExhausted,
     CapabilityMissing,
+    EntryTooLarge,
+    HeadroomMissing,
     PluginUnknown,
     StateStale,
     replaced,
@@ -18,6 +21,9 @@ from covenue.hooks.domains import Domain, LocalProblem
 from covenue.hooks.engines import Engine
 from covenue.hooks.solvers import Solver
 from covenue.hooks.venues import VenueAdapter
+from covenue.identity.consents import consent
+from covenue.identity.roster import make_roster
+from covenue.numerics.words import check_headroom
 from covenue.privacy.composition import Mechanism
 from covenue.registry.index import PluginRow
 from covenue.registry.load import Registry
@@ -29,11 +35,18 @@ from covenue.registry.negotiate import (
 )
 from covenue.rounds import participant
 from covenue.rounds.identities import Identity, demo_identity
+from covenue.rounds.messages import query_digest
 from covenue.rounds.parts import domain_of, mechanism_of, solver_of
+from covenue.rounds.room import check_order, question_fits
 from covenue.rounds.scenario import OrderEntry, PartyEntry, ScenarioFile
 from covenue_contracts.canonical import sha256
 from covenue_contracts.ledger import DsseSignature
-from covenue_contracts.plan import Goal, Member, Order, PluginRef, Roster
+from covenue_contracts.plan import Goal, Member, Order, PluginRef, QueryAsked, Roster
+
+NO_PLAN = "0" * 64
+
+Charges = Counter[tuple[str, str]]
+"""Amounts by signal and kind of charge."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,10 @@ class PreparedParty:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A scenario whose plugins, data, goals and budgets have been checked."""
+    """A scenario whose plugins, data, goals and budgets have been checked.
+
+    warnings: what can run, but not to the end of all plans.
+    """
 
     scenario: ScenarioFile
     registry: Registry
@@ -56,6 +72,7 @@ class Prepared:
     goals: tuple[Goal, ...]
     parties: tuple[PreparedParty, ...]
     plugins: tuple[PluginRef, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
@@ -69,12 +86,15 @@ def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
     check_contracts(list(rows.values()))
     check_company(list(rows.values()), registry.rows())
     domain = domain_of(registry, scenario.domain)
-    solver = solver_of(registry, scenario.solver, scenario.solver_options)
+    with placed(file, "solver.options"):
+        solver = solver_of(registry, scenario.solver, scenario.solver_options)
     mechanism = mechanism_of(registry, scenario.privacy)
-    _check_mechanism(scenario, registry, solver)
+    with placed(file, "privacy.mechanism"):
+        _check_mechanism(scenario, registry, solver)
     registry.load("ledgers", scenario.ledger)
     _check_reopens(scenario, registry)
-    engine_of(scenario, registry)
+    with placed(file, "engine.options"):
+        engine_of(scenario, registry)
     goals = tuple(
         goal_of(domain, number, order, file) for number, order in enumerate(scenario.orders)
     )
@@ -83,8 +103,8 @@ def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
     )
     plugins = tuple(registry.ref(family, name) for family, name in wanted)
     prepared = Prepared(scenario, registry, domain, solver, mechanism, goals, parties, plugins)
-    _check_problems(prepared)
-    return prepared
+    _check_orders(prepared)
+    return replace(prepared, warnings=_check_problems(prepared))
 
 
 def _check_mechanism(scenario: ScenarioFile, registry: Registry, solver: Solver) -> None:
@@ -164,25 +184,87 @@ def _checked_venue(registry: Registry, entry: PartyEntry, file: str) -> VenueAda
 
 
 @contextmanager
+def placed(file: str, field: str) -> Iterator[None]:
+    """Say where in the scenario an error is about, where it does not say so itself."""
+    try:
+        yield
+    except BadInput as error:
+        raise replaced(error, file=error.file or file, field=error.field or field) from error
+
+
+@contextmanager
 def party_blamed(file: str, name: str) -> Iterator[None]:
     """Say whose settings an error is about: its field in the scenario, and the file."""
     try:
         yield
     except StateStale as error:
         raise BadInput(error.what, error.advice, file=file, field=f"party.{name}.folder") from error
+    except HeadroomMissing as error:
+        what = f"party '{name}': {error.what}"
+        raise replaced(error, what=what, file=file, field=error.field or f"party.{name}") from error
     except BadInput as error:
         own = error.field.startswith(("config.", "party.config.", "venue_config."))
         field = f"party.{name}.{error.field.removeprefix('party.')}" if own else error.field
         raise replaced(error, file=error.file or file, field=field or f"party.{name}") from error
 
 
-def _check_problems(prepared: Prepared) -> None:
-    """Build every party's first problem, as a node will, and match what the solver needs."""
+def _check_orders(prepared: Prepared) -> None:
+    """Refuse an order that its own entry, or one of its first plan, could not hold."""
     scenario = prepared.scenario
-    members = members_of(scenario, {p.name: preview(scenario, p.name) for p in scenario.parties})
-    others = prepared.registry.names("solvers")
-    problems: dict[str, LocalProblem] = {}
+    who = {name: preview(scenario, name) for name in _names(scenario)}
+    roster = make_roster(who["coordinator"].key.did, members_of(scenario, who))
+    keys = [who[entry.name].key for entry in scenario.parties]
+    consents = consent(keys, scenario.policy, roster)
     for entry, goal in zip(scenario.orders, prepared.goals, strict=True):
+        order = order_of(scenario, entry, goal, roster, prepared.plugins, consents=consents)
+        with placed(str(scenario.path), "domain.goal"):
+            check_order(order)
+            _check_first_question(prepared, order)
+
+
+def _names(scenario: ScenarioFile) -> Sequence[str]:
+    return ["coordinator", *(entry.name for entry in scenario.parties)]
+
+
+def _check_first_question(prepared: Prepared, order: Order) -> None:
+    """Ask the solver what it would ask, and refuse what no entry holds."""
+    coupling = prepared.domain.coupling(order.goal, order.roster.members)
+    check_headroom(int(coupling.space.bound), len(order.roster.members))
+    solver = prepared.solver
+    query = solver.ask(solver.start(coupling, None), lambda asked: query_digest(NO_PLAN, asked))
+    width = coupling.width(query)
+    asked = QueryAsked(
+        plan=NO_PLAN,
+        round=1,
+        digest=query_digest(NO_PLAN, query),
+        query=query,
+        width=width,
+        expected=tuple(member.did for member in order.roster.members),
+        cohort_fixed=False,
+        retry_of=None,
+    )
+    if not question_fits(asked, order):
+        raise EntryTooLarge(
+            f"solver '{order.solver}' asks what no entry of the ledger holds: "
+            f"{len(query.points)} points, answered by {width} words",
+            "choose another solver, make its questions smaller, or plan fewer coordinates",
+            field="solver.name",
+            value=order.solver,
+        )
+
+
+def _check_problems(prepared: Prepared) -> tuple[str, ...]:
+    """Build every party's first problem, as a node will, and match what the solver needs.
+
+    Returns warnings: of budgets that do not carry all plans, and of states that end before them.
+    """
+    scenario = prepared.scenario
+    members = members_of(scenario, {name: preview(scenario, name) for name in _names(scenario)})
+    others = prepared.registry.names("solvers")
+    least: dict[str, Charges] = {entry.name: Counter() for entry in scenario.parties}
+    stale: list[str] = []
+    for number, (entry, goal) in enumerate(zip(scenario.orders, prepared.goals, strict=True)):
+        problems: dict[str, LocalProblem] = {}
         for party in prepared.parties:
             member = next(m for m in members if m.name == party.entry.name)
             with party_blamed(str(scenario.path), party.entry.name):
@@ -190,8 +272,57 @@ def _check_problems(prepared: Prepared) -> None:
                 problems[party.entry.name] = prepared.domain.problem(
                     goal, members, member, snapshot, party.entry.config
                 )
+                stale.extend(_stale_at_end(party, entry, number))
         check_needs(prepared.solver, problems, scenario.solver, others)
         _check_budgets(prepared, problems, entry)
+        for name, problem in problems.items():
+            least[name] += _least_charges(prepared, problem, entry)
+    short = (w for entry in scenario.parties for w in _short_budget(entry, least[entry.name]))
+    return (*short, *stale)
+
+
+def _stale_at_end(party: PreparedParty, entry: OrderEntry, number: int) -> Iterator[str]:
+    """A warning where the venue has no state for the last plan that an order may open."""
+    last = min(entry.start + entry.every * (entry.plans - 1), entry.until)
+    try:
+        party.venue.pin(last)
+    except StateStale as error:
+        yield (
+            f"party '{party.entry.name}' has no state for the last plan of order {number} at "
+            f"{last}: {error.what}; lower plans, or set until"
+        )
+
+
+def _least_charges(prepared: Prepared, problem: LocalProblem, entry: OrderEntry) -> Charges:
+    """What an order's plans take at least, by signal and kind.
+
+    Each takes one answer, and where it is executed a commitment and a settlement.
+    """
+    asked = [participant.ANSWER_QUERY]
+    if entry.mode != "standing":
+        asked += [participant.COMMIT_QUERY, participant.SETTLE_QUERY]
+    least: Charges = Counter()
+    for query in asked:
+        cost = prepared.mechanism.cost(query, problem.space)
+        least[problem.space.signal, cost.kind] += entry.plans * int(cost.amount)
+    return least
+
+
+def _short_budget(entry: PartyEntry, least: Charges) -> Iterator[str]:
+    """A warning where a party's allowance ends before the planned plans do."""
+    for (signal, kind), need in sorted(least.items()):
+        field, have = _allowance(entry, kind)
+        if have < need:
+            yield (
+                f"the budget of party '{entry.name}' does not last: {field} is {have}, and the "
+                f"planned plans take at least {need} of signal '{signal}'; raise "
+                f"party.{entry.name}.budget.{field}, or lower plans"
+            )
+
+
+def _allowance(entry: PartyEntry, kind: str) -> tuple[str, int]:
+    """A party's allowance for one kind of charge: its field, and how much it is."""
+    return ("exact_max", entry.exact_max) if kind == "exact" else ("rho_max", entry.rho_max)
 
 
 def preview(scenario: ScenarioFile, name: str) -> Identity:
@@ -209,15 +340,14 @@ def _check_budgets(
         settling = 0 if order.mode == "standing" else 2 * tries
         cost = prepared.mechanism.cost(participant.COMMIT_QUERY, space)
         need = int(cost.amount) * (1 + settling)
-        have = party.entry.exact_max if cost.kind == "exact" else party.entry.rho_max
+        field, have = _allowance(party.entry, cost.kind)
         if have < need:
             raise BudgetExhausted(
                 f"party '{party.entry.name}' cannot carry one plan to its end: "
                 f"that takes {need} {cost.kind} charges",
                 "raise the budget of this party",
                 file=str(prepared.scenario.path),
-                field=f"party.{party.entry.name}.budget."
-                f"{'exact_max' if cost.kind == 'exact' else 'rho_max'}",
+                field=f"party.{party.entry.name}.budget.{field}",
                 value=str(have),
             )
 

@@ -26,6 +26,7 @@ from covenue.rounds.fold import (
     groups,
 )
 from covenue.rounds.messages import open_message, plan_id
+from covenue.rounds.room import check_order
 from covenue_contracts.canonical import parse_as
 from covenue_contracts.contract import Contract
 from covenue_contracts.ledger import ClockReading, KillSwitch, OutcomeSeen, SnapshotPinned, Tail
@@ -54,7 +55,11 @@ class CoordinatorProcess:
         return self._fold.state
 
     def order(self, order: Order, clock: ClockReading) -> bool:
-        """Take an order; False when another one is still open."""
+        """Take an order; False when another one is still open.
+
+        Raises EntryTooLarge, before anything is entered, for one whose plans could not be written.
+        """
+        check_order(order)
         return self._take(order, clock)
 
     def kill(self, plan: str, reason: str, clock: ClockReading) -> bool:

@@ -226,24 +226,23 @@ def check_headroom(most: Mostly, terms: Terms, bound: int) -> None:
     """Raise HeadroomMissing, naming the coordinate, where an answer could pass a word's bound."""
     for asset, words in zip(terms.assets, most.amounts.tolist(), strict=True):
         if words >= bound:
-            raise _no_headroom(f"'{asset}'", "net amounts", words, bound,
-                               f"set domain.goal.scale_bits below {terms.scale_bits}, or band "
-                               f"below {terms.band}")  # fmt: skip
+            raise _no_headroom(f"'{asset}': net amounts", words, bound, "scale_bits",
+                               terms.scale_bits, f", or band below {terms.band}")  # fmt: skip
     if most.value >= bound:
-        advice = f"set domain.goal.value_bits below {terms.value_bits}"
-        raise _no_headroom("'value'", "values", most.value, bound, advice)
+        raise _no_headroom("'value': values", most.value, bound, "value_bits", terms.value_bits)
     if most.slope >= bound:
-        advice = f"set domain.goal.slope_bits below {terms.slope_bits}"
-        raise _no_headroom("'slopes'", "slopes", most.slope, bound, advice)
+        raise _no_headroom("'slopes': slopes", most.slope, bound, "slope_bits", terms.slope_bits)
 
 
-def _no_headroom(
-    coordinate: str, what: str, words: float, bound: int, advice: str
+def _no_headroom(  # noqa: PLR0917 -- a coordinate with all that its refusal names
+    coordinate: str, words: float, bound: int, key: str, bits: int, instead: str = ""
 ) -> HeadroomMissing:
     return HeadroomMissing(
-        f"coordinate {coordinate}: {what} can reach {_power(words)}, a word of this cohort holds "
+        f"coordinate {coordinate} can reach {_power(words)}, a word of this cohort holds "
         f"{_power(float(bound))}",
-        f"{advice}, or quote references in a larger unit",
+        f"set domain.goal.{key} below {bits}{instead}, or quote references in a larger unit",
+        field=f"domain.goal.{key}",
+        value=str(bits),
     )
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from covenue.errors import BadInput, CapabilityMissing
 from covenue.hooks.venues import BookState, Snapshot
+from covenue.numerics.decimals import FINEST, plain
 from covenue_contracts.energibridge import ClockStamp, Instrument
 from covenue_contracts.plan import Member
-from covenue.numerics.decimals import FINEST, plain
 from covenue_domain_routing.goals import ROOM, Terms
 
 RING_HALF = 2**63

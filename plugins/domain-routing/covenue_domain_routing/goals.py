@@ -13,9 +13,9 @@ from typing import Literal
 
 from covenue.errors import BadInput
 from covenue.hooks.domains import PartyConfig
+from covenue.numerics.decimals import FINEST, as_toml, parse_decimal
 from covenue_contracts.contract import SAFE_INTEGER, Scalar
 from covenue_contracts.plan import Goal
-from covenue.numerics.decimals import FINEST, as_toml, parse_decimal
 
 DOMAIN = "routing"
 PRICE_SCALE = 10_000

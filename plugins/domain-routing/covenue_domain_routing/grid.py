@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from covenue.errors import BadInput
+from covenue.numerics.decimals import plain
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import Space
-from covenue.numerics.decimals import plain
 from covenue_domain_routing.goals import HIGHEST_PRICE, ROOM, Terms
 
 SIGNAL = "routing-depth"

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from covenue.errors import BadInput, HeadroomMissing
 from covenue.hooks.domains import PartyConfig
 from covenue.hooks.venues import BookState
+from covenue.numerics.decimals import as_toml, parse_decimal
 from covenue_contracts.energibridge import Instrument
 from covenue_domain_routing.books import taken_side
-from covenue.numerics.decimals import as_toml, parse_decimal
 from covenue_domain_routing.goals import Terms
 from covenue_domain_routing.grid import KeyGrid
 
@@ -116,6 +116,8 @@ def build_ladder(
         raise HeadroomMissing(
             "the value of what the book offers to this order could leave 64 bits in a sum",
             "use a larger lot, a smaller price_scale, or a smaller pace",
+            field="domain.goal.price_scale",
+            value=str(terms.price_scale),
         )
     return Ladder(
         ticks=_frozen(ticks[kept]),
@@ -156,7 +158,7 @@ def _floored(values: Array, unit: Fraction) -> list[int]:
     return [value * unit.numerator // unit.denominator for value in values.tolist()]
 
 
-def _within(price: int, grid: KeyGrid, *, best: bool) -> bool:
+def _within(price: int, grid: KeyGrid, scale: int, *, best: bool) -> bool:
     """Whether a price is within the limit; when buying, what is above the grid is not.
 
     Raises HeadroomMissing for a bid above the grid, and for a book of offers that begins there.
@@ -166,6 +168,8 @@ def _within(price: int, grid: KeyGrid, *, best: bool) -> bool:
         raise HeadroomMissing(
             "a price of the book is above the highest one that a key can hold",
             "use a smaller price_scale",
+            field="domain.goal.price_scale",
+            value=str(scale),
         )
     if grid.buying:
         return 0 <= price <= grid.limit
@@ -204,7 +208,11 @@ def _offered(
     for position, (tick, lot, price) in enumerate(levels):
         if missing <= 0:
             break
-        if lot > 0 and tick >= least_tick and _within(price, grid, best=not kept):
+        if (
+            lot > 0
+            and tick >= least_tick
+            and _within(price, grid, terms.price_scale, best=not kept)
+        ):
             kept.append(position)
             offered.append(min(lot, missing))
             missing -= lot

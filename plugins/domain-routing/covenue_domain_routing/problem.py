@@ -9,13 +9,13 @@ import numpy as np
 
 from covenue.errors import CapabilityMissing, LayoutMismatch
 from covenue.hooks.domains import Acted, Memory, PartyConfig
+from covenue.numerics.decimals import plain
 from covenue.numerics.words import Words, frozen, words
 from covenue_contracts.energibridge import Instrument
 from covenue_contracts.local import Actions, Leg
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import Capability, Query, Space
 from covenue_domain_routing.books import book_of
-from covenue.numerics.decimals import plain
 from covenue_domain_routing.goals import Side, Terms
 from covenue_domain_routing.grid import key_grid, space
 from covenue_domain_routing.ladders import Ladder, build_ladder, parse_charges

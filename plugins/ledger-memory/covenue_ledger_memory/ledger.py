@@ -8,7 +8,7 @@ from pathlib import Path
 
 from covenue.errors import BadInput, LedgerDamaged
 from covenue.hooks.ledgers import Seal
-from covenue.ledger.entries import ENTRY_BYTES_MAX
+from covenue_contracts.ledger import ENTRY_BYTES_MAX
 
 _LEVEL_HEIGHT = 8
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -7,8 +7,8 @@ frontier: 32 bytes each. tiles: level in 1 byte, index in 8, hash in 32, big end
 from collections.abc import Sequence
 
 from covenue.errors import EntryTooLarge, LedgerDamaged
-from covenue.ledger.entries import ENTRY_BYTES_MAX
 from covenue.ledger.tree import HASH_BYTES, Tile
+from covenue_contracts.ledger import ENTRY_BYTES_MAX
 
 _LENGTH_BYTES = 2
 _INDEX_BYTES = 8

@@ -56,7 +56,7 @@ class Method(Protocol):
 
     @property
     def detours(self) -> bool:
-        """Whether a step may start from a trial that was just rejected."""
+        """Whether a step may start from a trial that was just rejected, where nothing jumps."""
         ...
 
     def detoured(self, terms: Terms, memory: Any, at: Point, answer: Answer) -> Any:
@@ -68,7 +68,7 @@ class Method(Protocol):
         ...
 
     def narrowed(self, memory: Any) -> Any:
-        """Memory at the first trial of the next width, which is where the last width ended."""
+        """Memory at the first trial of the next width."""
         ...
 
     def next(self, terms: Terms, memory: Any, origin: Point, reach: Reach) -> Integers:
@@ -100,8 +100,9 @@ class Descent:
     """A descent between two rounds.
 
     trial: the multipliers of the round now due. path: None before the first answer at a width.
-    best: None before the first answer of all. stage: index into the smoothing widths; ends: where
-    the descent ended at those before. idle: rounds since bound or plan became better.
+    best: None before the first answer of all. stage: index into the smoothing widths. ends: where
+    the descent settled at those before, () where it did not. idle: rounds since bound or plan
+    became better.
     """
 
     terms: Terms
@@ -181,7 +182,7 @@ def _taken(method: Method, state: Descent, answer: Answer) -> tuple[Path, Any]:
         flat = path.flat + 1 if _is_flat(terms, path.at, point) else 0
         return Path(point, point, flat), method.accepted(terms, memory, path.origin, answer)
     rejected = path.rejected + 1
-    if method.detours and not state.stage and path.origin == path.at:
+    if method.detours and not terms.smoothing and path.origin == path.at:
         onward = replace(path, origin=point, rejected=rejected)
         return onward, method.detoured(terms, memory, path.at, answer)
     back = replace(path, origin=path.at, rejected=rejected)
@@ -240,31 +241,41 @@ def _onward(method: Method, state: Descent, path: Path, best: Best) -> Descent |
     if trial is not None:
         return replace(state, trial=trial)
     if state.stage + 1 < len(state.terms.smoothing):
-        memory = method.narrowed(state.memory)
-        ends = (*state.ends, path.at.multipliers)
-        start = _extrapolated(state.terms, ends)
-        return replace(
-            state, trial=start, memory=memory, path=None, stage=state.stage + 1, ends=ends, idle=0
-        )
+        return _narrowed(method, state, path)
     if best.plan is None and pinned_outside(state.terms, path.at):
         return refused("infeasible")
     return _ended(method, state, best, "stalled")
 
 
-def _extrapolated(terms: Terms, ends: tuple[Integers, ...]) -> Integers:
+def _narrowed(method: Method, state: Descent, path: Path) -> Descent:
+    """The first trial of the next width."""
+    settled = _is_settled(state.terms, path.at)
+    ends = (*state.ends, path.at.multipliers if settled else ())
+    return replace(
+        state,
+        trial=_extrapolated(state.terms, path.at.multipliers, ends),
+        memory=method.narrowed(state.memory),
+        path=None,
+        stage=state.stage + 1,
+        ends=ends,
+        idle=0,
+    )
+
+
+def _extrapolated(terms: Terms, last: Integers, ends: tuple[Integers, ...]) -> Integers:
     """Where the next width will end, if multipliers go on as they went over the last two.
 
     An offer that is taken in part holds its multiplier at its own value plus a part of the width:
     as long as the same offers are, multipliers are linear in the width.
     """
-    if len(ends) < 2:
-        return ends[-1]
+    if len(ends) < 2 or not (ends[-2] and ends[-1]):
+        return last
     wide, middle, narrow = terms.smoothing[len(ends) - 2 : len(ends) + 1]
-    rows = zip(ends[-2], ends[-1], terms.reference, terms.lowest, terms.highest, strict=True)
+    rows = zip(ends[-2], last, terms.reference, terms.lowest, terms.highest, strict=True)
     result = []
-    for before, last, r, low, high in rows:
-        moved = last + (last - before) * (middle - narrow) // (wide - middle)
-        kept = max(moved, r) if last > r else min(moved, r) if last < r else r
+    for before, at, r, low, high in rows:
+        moved = at + (at - before) * (middle - narrow) // (wide - middle)
+        kept = max(moved, r) if at > r else min(moved, r) if at < r else r
         result.append(min(max(kept, low), high))
     return tuple(result)
 
@@ -281,22 +292,23 @@ def _next(method: Method, state: Descent, path: Path) -> Integers | None:
 
 
 def _reach(state: Descent) -> Reach:
-    """How far one step may go: at a narrower width, no further than the width before."""
-    if not state.stage:
+    """How far one step may go: no further than the last width at which the descent settled."""
+    settled = [n for n, end in enumerate(state.ends) if end]
+    if not settled:
         return WIDE_REACH
-    width = state.terms.smoothing[state.stage - 1] * 2.0**-state.terms.multiplier_bits
+    width = state.terms.smoothing[settled[-1]] * 2.0**-state.terms.multiplier_bits
     return -width, width
 
 
 def _is_settled(terms: Terms, at: Point) -> bool:
-    """Whether what is still out of place is small beside what the smoothing costs.
+    """Whether what is still out of place is small beside what the smoothing costs, or is noise.
 
     Its cost is Phi(v) - v'y: what the participants could make of v, less what they do.
     """
     shift = terms.fine_bits - terms.product_bits
     made = sum(v * net for v, net in zip(at.multipliers, at.nets, strict=True))
     cost = (at.value << (terms.fine_bits - terms.value_bits)) - (made << shift)
-    return SETTLED * misplaced(terms, at) << shift <= cost
+    return misplaced(terms, at) << shift <= max(cost // SETTLED, terms.noise)
 
 
 def _ended(method: Method, state: Descent, best: Best, status: SolutionStatus) -> Solution:

@@ -34,7 +34,7 @@ class Curvature:
 
     matrix: the bytes of m x m float64, b"" while there is none; bytes, so that states and
     solutions compare. aside: the copy before a detour. walls: m float64 that the diagonal is not
-    to fall below at later widths, b"" at the first; held: whether the last trial ran into one.
+    to fall below, b"" where no answer jumps; held: whether the last trial ran into one.
     rounds: answers taken so far. stale: the copy did not lead far enough.
     """
 
@@ -139,7 +139,8 @@ class Dual:
         check_tolerance(terms, self.tolerance)
         known = warm if isinstance(warm, WarmDual) and warm.fits(terms) else None
         matrix = known.matrix if known else b""
-        memory = Curvature(self.hessian, matrix, warm=bool(matrix))
+        walls = np.zeros(terms.size).tobytes() if terms.smoothing else b""
+        memory = Curvature(self.hessian, matrix, warm=bool(matrix), walls=walls)
         return Descent(terms, self.tolerance, start_at(terms, known), memory)
 
     def ask(self, state: Descent, digest_of: Callable[[Query], str]) -> Query:

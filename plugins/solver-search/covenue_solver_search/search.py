@@ -12,14 +12,25 @@ from difflib import get_close_matches
 from itertools import pairwise
 
 from covenue.errors import BadInput, CapabilityMissing
-from covenue.hooks.solvers import Choice, Coupling, KeyedCoupling, Solution, State, Total
+from covenue.hooks.solvers import (
+    QUERY_BYTES_MAX,
+    Choice,
+    Coupling,
+    KeyedCoupling,
+    Solution,
+    State,
+    Total,
+)
 from covenue.numerics.words import integers
-from covenue_contracts.contract import Scalar
+from covenue_contracts.contract import INTEGER_DIGITS, Scalar
 from covenue_contracts.plan import SolutionStatus
 from covenue_contracts.shared import Capability, Query
 
 DEFAULT_PROBES = 255
-MOST_PROBES = 65_535
+LONGEST_KEY = len('"",') + INTEGER_DIGITS
+QUERY_FRAME = 128
+MOST_PROBES = (QUERY_BYTES_MAX - QUERY_FRAME) // LONGEST_KEY
+"""As many keys as a query holds whatever their length, and so as its entry does."""
 LEAST_WARM_PROBES = 8
 
 
@@ -152,7 +163,8 @@ class Search:
 def _bad_probes(value: object) -> BadInput:
     return BadInput(
         "the number of probes a round is not usable",
-        f"give a whole number from 2 to {MOST_PROBES}; {DEFAULT_PROBES} is usual",
+        f"give a whole number from 2 to {MOST_PROBES}, what one entry holds; {DEFAULT_PROBES} is "
+        "usual",
         field="solver.options.probes",
         value=str(value),
     )
