@@ -22,7 +22,9 @@ GRID = Fraction(1 << MULTIPLIER_BITS)
 FINEST_REFERENCE = 2**16
 GREATEST_REFERENCE = 2**60
 GREATEST_BOUND = 2**62
-ASSETS_MOST = 1000
+ASSETS_MOST = 200
+"""As many as an order's entry holds for 64 parties, whatever names and numbers are in it."""
+NAME_MOST = 64
 DEFAULTS: Mapping[str, Scalar] = {
     "most": None,
     "scale_bits": 30,
@@ -154,8 +156,8 @@ def read_terms(goal: Goal) -> Terms:
 
 def _assets(value: object, file: str) -> tuple[str, ...]:
     names = tuple(value) if isinstance(value, list | tuple) else ()
-    if not names or not all(isinstance(n, str) and ASSET.fullmatch(n) for n in names):
-        wanted = 'a list of lower-case names, like ["btc", "usdt"]'
+    if not names or not all(map(is_asset, names)):
+        wanted = f'a list of lower-case names of at most {NAME_MOST} characters, like ["btc"]'
         raise _misfit("assets", value, wanted, file)
     if len(names) > ASSETS_MOST:
         raise _misfit("assets", len(names), f"at most {ASSETS_MOST} names", file)
@@ -163,6 +165,11 @@ def _assets(value: object, file: str) -> tuple[str, ...]:
     if twice:
         raise _misfit("assets", twice[0], "every asset once", file)
     return tuple(str(name) for name in names)
+
+
+def is_asset(name: object) -> bool:
+    """Whether this can name a coordinate."""
+    return isinstance(name, str) and len(name) <= NAME_MOST and bool(ASSET.fullmatch(name))
 
 
 def _references(value: object, assets: Sequence[str], file: str) -> tuple[int, ...]:

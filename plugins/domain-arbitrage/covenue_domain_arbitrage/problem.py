@@ -18,7 +18,7 @@ from covenue_contracts.shared import Capability, Query, Space
 from covenue_domain_arbitrage import books, pools
 from covenue_domain_arbitrage.coupling import space, triangle
 from covenue_domain_arbitrage.frames import batch_of
-from covenue_domain_arbitrage.goals import ASSET, MULTIPLIER_BITS, Terms
+from covenue_domain_arbitrage.goals import MULTIPLIER_BITS, Terms, is_asset
 
 PARTY_KEYS = ("base", "fee_bps", "quote")
 
@@ -262,7 +262,7 @@ def _check_config(config: Mapping[str, object]) -> None:
                 field=f"party.config.{key}",
                 value=as_toml(value),
             )
-        if key != "fee_bps" and not (isinstance(value, str) and ASSET.fullmatch(value)):
+        if key != "fee_bps" and not is_asset(value):
             raise BadInput(
                 f"{key} names no asset",
                 "give one of domain.goal.assets",

@@ -176,17 +176,16 @@ def is_io_error(error: BaseException | None) -> bool:
 
 
 def _claim(path: Path) -> None:
-    for companion in (path.with_name(path.name + suffix) for suffix in _COMPANIONS):
-        if companion.exists():
-            raise OutputExists(
-                "a file of another ledger is in the way", "move it away", file=str(companion)
-            )
+    """Make the empty file. A ledger that is there is named itself, never what belongs to it."""
+    if not path.exists():
+        _refuse_left_behind(path)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError as error:
         raise OutputExists(
             "a file is already there; nothing was written",
-            "choose another path, or move the file away",
+            "choose another path; a notebook goes on with `warm` of an earlier result, and "
+            "`warm.close()` lets go of its ledger",
             file=str(path),
         ) from error
     except OSError as error:
@@ -195,6 +194,17 @@ def _claim(path: Path) -> None:
             "give a path in a folder that exists and may be written",
             file=str(path),
         ) from error
+
+
+def _refuse_left_behind(path: Path) -> None:
+    """SQLite would take the log of a ledger that is gone for that of the new one."""
+    for companion in (path.with_name(path.name + suffix) for suffix in _COMPANIONS):
+        if companion.exists():
+            raise OutputExists(
+                "this belongs to a ledger that is not here any more; it may hold its last entries",
+                f"put {path.name} back beside it, or choose another path",
+                file=str(companion),
+            )
 
 
 def _connect(path: Path, query: str) -> sqlite3.Connection:

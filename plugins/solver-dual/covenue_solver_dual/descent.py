@@ -36,6 +36,8 @@ MOST_REJECTED, MOST_IDLE = 12, 40
 SETTLED = 10
 SMOOTHED_PATIENCE = 8
 INSET_SHARE = Fraction(1, 3)
+WIDEST = WIDE_REACH[1]
+SHORTER, LONGER, LEAST_TRUST = 0.125, 4.0, 1e-9
 
 
 class Method(Protocol):
@@ -102,7 +104,7 @@ class Descent:
     trial: the multipliers of the round now due. path: None before the first answer at a width.
     best: None before the first answer of all. stage: index into the smoothing widths. ends: where
     the descent settled at those before, () where it did not. idle: rounds since bound or plan
-    became better.
+    became better. trust: the largest relative move of the next step; a rejected one shortens it.
     """
 
     terms: Terms
@@ -114,6 +116,7 @@ class Descent:
     stage: int = 0
     ends: tuple[Integers, ...] = ()
     idle: int = 0
+    trust: float = WIDEST
 
     @property
     def width(self) -> int:
@@ -144,7 +147,10 @@ def tell(method: Method, state: Descent, release: Total | Choice) -> Descent | S
     idle = 0 if _gain(best, state.best) > 0 else state.idle + 1
     grows = _gain(best, state.best) > terms.noise
     steered = _steered(state, best, path.at, grows=grows)
-    state = replace(state, terms=steered, path=path, best=best, memory=memory, idle=idle)
+    trust = _trust(state, path)
+    state = replace(
+        state, terms=steered, path=path, best=best, memory=memory, idle=idle, trust=trust
+    )
     if closed(terms, best, state.tolerance):
         return _ended(method, state, best, "certified")
     try:
@@ -182,11 +188,25 @@ def _taken(method: Method, state: Descent, answer: Answer) -> tuple[Path, Any]:
         flat = path.flat + 1 if _is_flat(terms, path.at, point) else 0
         return Path(point, point, flat), method.accepted(terms, memory, path.origin, answer)
     rejected = path.rejected + 1
-    if method.detours and not terms.smoothing and path.origin == path.at:
+    near = _with_inset(terms, point) <= 2 * _with_inset(terms, path.at) + _worth(terms)
+    if method.detours and near and not terms.smoothing and path.origin == path.at:
         onward = replace(path, origin=point, rejected=rejected)
         return onward, method.detoured(terms, memory, path.at, answer)
     back = replace(path, origin=path.at, rejected=rejected)
     return back, method.rejected(terms, memory, path.at, answer)
+
+
+def _worth(terms: Terms) -> int:
+    """The value floor, in 2^-fine_bits."""
+    return terms.value_floor << (terms.fine_bits - terms.value_bits)
+
+
+def _trust(state: Descent, path: Path) -> float:
+    """How far the next step may go: further after an accepted one, an eighth of a rejected one."""
+    if state.path is None or path.rejected <= state.path.rejected:
+        return min(state.trust * LONGER, WIDEST)
+    moves = zip(state.trial, path.at.multipliers, strict=True)
+    return max(SHORTER * max(abs(to - at) / at for to, at in moves), LEAST_TRUST)
 
 
 def _gain(best: Best, before: Best | None) -> int:
@@ -295,7 +315,9 @@ def _reach(state: Descent) -> Reach:
     """How far one step may go: no further than the last width at which the descent settled."""
     settled = [n for n, end in enumerate(state.ends) if end]
     if not settled:
-        return WIDE_REACH
+        detoured = state.path is not None and state.path.origin != state.path.at
+        trust = WIDEST if detoured else state.trust
+        return max(WIDE_REACH[0], -trust), min(WIDE_REACH[1], trust)
     width = state.terms.smoothing[settled[-1]] * 2.0**-state.terms.multiplier_bits
     return -width, width
 

@@ -79,13 +79,19 @@ class NewtonMethod:
         return replace(_learned(terms, memory, at, answer), aside=aside, stale=True)
 
     def rejected(self, terms: Terms, memory: Curvature, at: Point, answer: Answer) -> Curvature:
-        """A wall where there are walls; else damping, and the mean of the slopes on both sides."""
-        rounds = memory.rounds + 1
+        """A wall where there are walls; else damping, and the mean of the slopes on both sides.
+
+        Without a detour the trial was too far off for its slopes to say anything.
+        """
+        rounds, aside = memory.rounds + 1, memory.aside
         if memory.walls:
             return replace(_walled(terms, memory, at, answer.point, held=True), rounds=rounds)
-        mean = 0.5 * (_matrix(memory.matrix, terms.size) + _matrix(memory.aside, terms.size))
         damping = max(30 * memory.damping, AFTER_REJECT)
-        return replace(memory, matrix=mean.tobytes(), rounds=rounds, damping=damping, stale=True)
+        memory = replace(memory, rounds=rounds, damping=damping, aside=b"")
+        if not aside:
+            return memory
+        mean = 0.5 * (_matrix(memory.matrix, terms.size) + _matrix(aside, terms.size))
+        return replace(memory, matrix=mean.tobytes(), stale=True)
 
     def narrowed(self, memory: Curvature) -> Curvature:
         """Ask for the slopes of the new width; until they show, steps are those of the wider."""
