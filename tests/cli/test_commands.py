@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ class Recorded:
 
     calls: list[tuple[str, Any]] = field(default_factory=list)
     status: str = "ok"
+    warnings: tuple[str, ...] = ()
     verdict: Verdict = field(
         default_factory=lambda: Verdict(True, "identical", "full", (("all", "pass", "1 step"),))
     )
@@ -43,7 +45,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorded:
 
     def prepare(scenario: Any, _registry: Registry) -> Any:
         told.calls.append(("prepare", scenario))
-        return scenario
+        return SimpleNamespace(warnings=told.warnings)
 
     def result(ledger: Path) -> RunResult:
         summary = {"parties": 3, "status": "?", "standing": {"plans": [1, 2, 3, 4, 5]}}
