@@ -4,7 +4,8 @@ All data is in one process here, so identities are derived and marked as demo; w
 party is the same as if it were not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from covenue.errors import BadInput
+from covenue.errors import BadInput, OutputExists, replaced
 from covenue.hooks.domains import Domain, LocalProblem, Memory
 from covenue.hooks.engines import Engine
 from covenue.hooks.ledgers import LedgerBackend
@@ -52,6 +53,11 @@ SEED = "covenue/notebook"
 BUDGET = str(10**12)
 COUPLING = ("goal", "space", "width", "admits", "left")
 VALUE_SHOWN = 80
+DATA_ROOMS = frozenset({"state", "pools", "problems"})
+LEDGER_THERE = (
+    "give another path, or go on with `warm` of the result that wrote it; `warm.close()` lets go "
+    "of the ledger"
+)
 WAIT = Deadlines(join="1", upload="1", vote="1", answer="1", act="1", skew="0")
 
 
@@ -309,7 +315,12 @@ class Warm:
         in_memory = ledger == "memory"
         factory = self._registry.load("ledgers", "memory" if in_memory else "sqlite")
         path = None if in_memory else Path(ledger)
-        return cast("LedgerBackend", factory(path, create=True, writable=True))
+        try:
+            return cast("LedgerBackend", factory(path, create=True, writable=True))
+        except OutputExists as error:
+            if error.file != str(path):
+                raise
+            raise replaced(error, advice=LEDGER_THERE, field="ledger") from error
 
     def _create(self, backend: LedgerBackend, who: Identity, role: str) -> AuditLog:
         return AuditLog.create(
@@ -351,7 +362,8 @@ class Warm:
             else:
                 member = self._members[name]
                 config = configs.get(name, {})
-                built[name] = domain.problem(goal, members, member, given, config)
+                with _party_named(name, member.name):
+                    built[name] = domain.problem(goal, members, member, given, config)
         return built
 
     def _ordered(self) -> tuple[Member, ...]:
@@ -496,6 +508,30 @@ class _Given:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+@contextmanager
+def _party_named(name: str, called: str) -> Iterator[None]:
+    """Say whose data or settings an error is about, by the name that the notebook gave.
+
+    called: the party's name in the roster, which a domain knows it by.
+    """
+    try:
+        yield
+    except BadInput as error:
+        what = error.what.replace(f"'{called}'", repr(name))
+        field = _own_field(error.field, name)
+        if field == error.field and repr(name) not in what:
+            what = f"party {name!r}: {what}"
+        raise replaced(error, what=what, field=field) from error
+
+
+def _own_field(field: str, name: str) -> str:
+    """A party's field as an argument of `plan`: `problems['north'].price`."""
+    if field.startswith("party.config."):
+        return f"configs[{name!r}][{field.removeprefix('party.config.')!r}]"
+    room, dot, rest = field.partition(".")
+    return f"problems[{name!r}]{dot}{rest}" if room in DATA_ROOMS else field
 
 
 def _own(goal: Goal, registry: Registry) -> bool:

@@ -80,12 +80,12 @@ def validate_document(ctx: click.Context, kind: str, file: Path, as_json: bool) 
 
 def _known_kind(kind: str) -> str:
     """The contract's name with its version. Raises BadInput, naming the nearest."""
-    from covenue.registry.names import nearest
+    from covenue.registry.names import nearest_kind
     from covenue_contracts.catalogue import kinds
 
     versioned = kind if "/" in kind else f"{kind}/v1"
     if versioned not in kinds():
-        close = nearest(versioned, kinds())
+        close = nearest_kind(kind, kinds())
         advice = f"did you mean {close!r}?" if close else "see `covenue contracts list`"
         raise BadInput(f"there is no contract {kind!r}", advice, field="KIND", value=kind)
     return versioned

@@ -54,12 +54,12 @@ def graph_contracts(
 
 def _known_kind(kind: str, graph: "GraphOfContracts") -> str:
     """The contract's name with its version. Raises BadInput, naming the nearest."""
-    from covenue.registry.names import nearest
+    from covenue.registry.names import nearest_kind
 
-    known = {node.kind.partition("/")[0]: node.kind for node in graph.contracts}
+    known = {node.kind for node in graph.contracts}
     versioned = kind if "/" in kind else f"{kind}/v1"
-    if versioned not in {node.kind for node in graph.contracts}:
-        close = known.get(nearest(kind.partition("/")[0], known) or "")
+    if versioned not in known:
+        close = nearest_kind(kind, known)
         raise BadInput(
             f"neither this host nor a plugin has a contract {kind!r}",
             f"did you mean {close!r}?" if close else "see `covenue contracts list`",

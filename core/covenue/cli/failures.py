@@ -59,11 +59,27 @@ def _of_click(error: click.ClickException) -> BadInput:
     context = getattr(error, "ctx", None)
     path = context.command_path if isinstance(context, click.Context) else "covenue"
     what, _, advice = error.format_message().partition("\n  try: ")
+    field = value = ""
     if isinstance(error, click.NoSuchOption):
-        what = f"no such option {error.option_name}"
+        what, field = f"no such option {error.option_name}", error.option_name
+    elif isinstance(error, click.BadOptionUsage):
+        field = error.option_name
+        if "requires an argument" in what:
+            what, advice = f"{field} needs a value", f"write {field} VALUE"
     elif isinstance(error, click.MissingParameter) and error.param is not None:
-        what = f"{error.param.human_readable_name} is missing"
-    return BadInput(what, advice or f"{path} --help")
+        field = _typed_name(error.param)
+        what = f"{field} is missing"
+    elif isinstance(error, click.BadParameter) and error.param is not None:
+        what, field = error.message, _typed_name(error.param)
+        value = what.partition(" is not ")[0].strip("'") if " is not " in what else ""
+    return BadInput(what, advice or f"{path} --help", field=field, value=value)
+
+
+def _typed_name(parameter: click.Parameter) -> str:
+    """A parameter as it is typed: `--to`, or the placeholder of an argument."""
+    if isinstance(parameter, click.Option):
+        return parameter.opts[-1]
+    return parameter.human_readable_name
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from covenue.cli.printing import figures, json_option, print_json, print_table
-from covenue.errors import ContractMismatch
+from covenue.errors import ContractMismatch, PluginUnknown, replaced
 
 if TYPE_CHECKING:
     from covenue.registry.index import PluginRow
+    from covenue.registry.load import Registry
 
 
 @click.group("plugins")
@@ -40,14 +41,26 @@ def show_plugin(plugin: str, as_json: bool) -> None:
     from covenue.registry.load import Registry
 
     registry = Registry()
-    ids = {row.id for row in registry.rows()}
-    row = registry.row(plugin if plugin in ids else f"covenue-{plugin.removeprefix('covenue-')}")
+    row = _row(registry, plugin)
     document = {**_brief(row), "content": row.content, "contracts": _contracts(row)}
     document["manifest"] = row.manifest.model_dump(mode="json") if row.manifest else None
     if as_json:
         print_json(document)
     else:
         print_table(row.id, ("field", "value"), list(figures(document)))
+
+
+def _row(registry: "Registry", plugin: str) -> "PluginRow":
+    """The plugin of an id; `solver-search` will do. Raises PluginUnknown with what was typed."""
+    from covenue.registry.names import PREFIX
+
+    ids = {row.id for row in registry.rows()}
+    spelling = plugin if plugin in ids else PREFIX + plugin.removeprefix(PREFIX)
+    try:
+        return registry.row(spelling)
+    except PluginUnknown as error:
+        what = f"no plugin {plugin!r} is installed"
+        raise replaced(error, what=what, field="ID", value=plugin) from error
 
 
 def _brief(row: "PluginRow") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from covenue.cli.failures import FAILED
-from covenue.cli.printing import json_option, print_json, print_table, watching
+from covenue.cli.printing import json_option, plain, print_json, print_table, watching
 from covenue.cli.scenario_arguments import (
     ANY_OPTION,
     PATH,
@@ -106,8 +106,10 @@ def _run(
 
 
 def _resume(registry: "Registry", ledger: Path, pace: float, as_json: bool) -> "RunResult":
+    from covenue.rounds.output import refuse_unbegun
     from covenue.rounds.session import resume
 
+    refuse_unbegun(ledger if ledger.is_dir() else ledger.parent)
     path = existing_ledger(ledger)
     with watching(as_json=as_json) as show:
         return resume(path, registry, show, pace)
@@ -116,7 +118,7 @@ def _resume(registry: "Registry", ledger: Path, pace: float, as_json: bool) -> "
 def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> None:
     from covenue.rounds.preflight import prepare
 
-    prepare(scenario, registry)
+    warnings = prepare(scenario, registry).warnings
     wanted = {("domains", scenario.domain), ("solvers", scenario.solver)}
     wanted |= {("ledgers", scenario.ledger), ("engines", scenario.engine)}
     wanted |= {("privacy", name) for name in scenario.privacy}
@@ -131,12 +133,15 @@ def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> N
                 "orders": len(scenario.orders),
                 "options": dict(scenario.chosen),
                 "plugins": plugins,
+                "warnings": list(warnings),
             }
         )
         return
     columns = ("family", "name", "plugin", "version", "content")
     rows = [[str(plugin[column]) for column in columns] for plugin in plugins]
     print_table(f"{scenario.name} is ready to run; nothing was written", columns, rows)
+    for warning in warnings:
+        click.echo(plain(f"warning: {warning}"))
 
 
 def _finish(result: "RunResult", compared: dict[str, Any], as_json: bool) -> None:

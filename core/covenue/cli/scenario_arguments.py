@@ -1,5 +1,6 @@
 """A scenario's own options on the command line: `--fees retail --quantity=25`."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,17 @@ class _GivenPath(click.Path):
             name = name if name.startswith("-") else name.upper()
             raise BadInput(f"{name} is empty", "name a file or folder; . is this one", field=name)
         return super().convert(value, param, ctx)
+
+
+class _Pace(click.FloatRange):
+    """A multiple of recorded speed; no range excludes what is no number."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Fails for `nan`, which compares with nothing."""
+        pace = super().convert(value, param, ctx)
+        if math.isnan(pace):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return pace
 
 
 PATH = _GivenPath(path_type=Path)
@@ -65,12 +77,13 @@ def one_positional(positional: Sequence[str], what: str) -> str | None:
 def refuse_used(out: Path) -> Path:
     """The absolute output folder. Raises OutputExists when it holds anything that a run writes.
 
-    Other files in it are left alone: a shell's redirection may have made one already.
+    Other files in it are left alone: a shell's redirection may have made one already. A run whose
+    start was cut short is begun again.
     """
-    from covenue.rounds.output import WRITTEN
+    from covenue.rounds.output import WRITTEN, is_unbegun
 
     found = [out / name for name in WRITTEN if (out / name).exists()]
-    if out.is_dir() and not found:
+    if out.is_dir() and (not found or is_unbegun(out)):
         return out.resolve()
     if out.exists() or out.is_symlink():
         raise OutputExists(
@@ -104,7 +117,7 @@ compare_option = click.option(
 )
 pace_option = click.option(
     "--pace",
-    type=click.FloatRange(min=0, max=1_000_000),
+    type=_Pace(min=0, max=1_000_000),
     default=0.0,
     metavar="X",
     help="X times recorded speed; 0 (default) is as fast as it goes.",

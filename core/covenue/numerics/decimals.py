@@ -13,6 +13,14 @@ FINEST = 18
 
 def parse_decimal(value: object, field: str, file: str = "") -> Fraction:
     """An exact value of a plain decimal (no exponent). Raises BadInput, naming field and value."""
+    if isinstance(value, float):
+        raise BadInput(
+            f"{field} is a float, which holds no exact decimal",
+            'a float; write it in quotes, like "62000.5"',
+            file=file,
+            field=field,
+            value=repr(value),
+        )
     whole = isinstance(value, int) and not isinstance(value, bool)
     text = str(value) if whole or isinstance(value, str) else ""
     if len(text) > LONGEST or not PLAIN.fullmatch(text):

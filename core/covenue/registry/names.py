@@ -30,6 +30,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
+def nearest_kind(word: str, known: Iterable[str]) -> str | None:
+    """The known contract whose name is most like that of `word`; versions do not count."""
+    newest = {kind.partition("/")[0]: kind for kind in sorted(known)}
+    return newest.get(nearest(word.partition("/")[0], newest) or "")
+
+
 @functools.cache
 def starter_ids() -> tuple[str, ...]:
     """Ids of the default set, read from the kernel's own metadata (its extra `starter`)."""

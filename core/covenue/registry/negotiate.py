@@ -11,7 +11,7 @@ from covenue.errors import (
     PluginUnknown,
 )
 from covenue.registry.index import PluginRow
-from covenue.registry.names import nearest, pip_command, starter_ids
+from covenue.registry.names import nearest_kind, pip_command, starter_ids
 
 if TYPE_CHECKING:
     from covenue.hooks.domains import LocalProblem
@@ -85,7 +85,7 @@ def _check_use(row: PluginRow, use: "ContractUse", host: str | None, known: set[
     if use.digest == host:
         return
     if host is None:
-        close = nearest(use.kind, known)
+        close = nearest_kind(use.kind, known)
         what = "which this host does not have" + (f" (nearest: {close})" if close else "")
         advice = "install a covenue that has it, see `covenue contracts list`"
     elif use.digest == UNSTAMPED:

@@ -58,10 +58,10 @@ def report_files(
     body = canonical(document(title, facts, sections))
     digest = hashlib.sha256(body).hexdigest()
     files = {"report.json": body, "report.html": page(title, facts, sections, digest)}
-    for number, section in enumerate(sections, start=1):
-        if section.columns:
-            name = f"tables/{number:02d}-{_slug(section.title)}.csv"
-            files[name] = tables.csv_bytes(section.columns, section.rows, digest)
+    tabled = [section for section in sections if section.columns]
+    for number, section in enumerate(tabled, start=1):
+        name = f"tables/{number:02d}-{_slug(section.title)}.csv"
+        files[name] = tables.csv_bytes(section.columns, section.rows, digest)
     return files
 
 

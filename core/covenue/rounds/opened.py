@@ -3,6 +3,7 @@
 Everything here is opened outside the cohort; nothing of it ran during the plan.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -12,7 +13,7 @@ from covenue.ledger.audit_log import AuditLog
 from covenue_contracts.canonical import parse_as
 from covenue_contracts.ledger import ActionPlanned, KillSwitch, OutcomeSeen, Submit
 from covenue_contracts.local import Actions, Outcome, Outcomes
-from covenue_contracts.plan import PlanClose, PlanDelta, PlanGo, PlanOpen, QueryAsked
+from covenue_contracts.plan import PlanClose, PlanDelta, PlanGo, PlanOpen, PlanVoid, QueryAsked
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,11 @@ def rounds_median(plans: Iterable[OpenedPlan]) -> float:
     """The median number of rounds of the plans that reached a proposal."""
     counts = [plan.delta.rounds for plan in plans if plan.delta is not None]
     return float(median(counts)) if counts else 0.0
+
+
+def void_reasons(log: AuditLog) -> dict[str, int]:
+    """Why plans were void, and how many each: in order of the log."""
+    return dict(Counter(e.body.reason for e in log.entries() if isinstance(e.body, PlanVoid)))
 
 
 def ending(log: AuditLog) -> str:

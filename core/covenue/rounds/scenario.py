@@ -13,7 +13,12 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from covenue.errors import BadInput, BudgetExhausted
-from covenue.rounds.scenario_options import ScenarioOption, apply_options, read_options
+from covenue.rounds.scenario_options import (
+    ScenarioOption,
+    apply_options,
+    check_places,
+    read_options,
+)
 from covenue.rounds.scenario_table import Table, Value, read_toml
 from covenue_contracts.contract import Scalar
 from covenue_contracts.plan import CohortPolicy, Deadlines, Differencing
@@ -108,7 +113,9 @@ def read_scenario(
     file = str(path)
     options = read_options(Table(file, "", document, ROOT))
     chosen = apply_options(file, document, options, given or {})
-    return _scenario(path, Table(file, "", document, ROOT), options, chosen, data)
+    scenario = _scenario(path, Table(file, "", document, ROOT), options, chosen, data)
+    check_places(file, document, options)
+    return scenario
 
 
 def scenario_options(path: Path) -> tuple[ScenarioOption, ...]:
@@ -156,7 +163,15 @@ def _seed(head: Table) -> str:
     """A text or a whole number; both derive the same seed when they read the same."""
     if isinstance(head.values.get("seed"), int):
         return str(head.whole("seed"))
-    return head.text("seed")
+    seed = head.text("seed")
+    if not seed and head.flag("demo", default=False):
+        raise head.bad(
+            "seed",
+            "a demo's identities derive from its seed, and the seed is empty",
+            "give the seed some text of its own",
+            '""',
+        )
+    return seed
 
 
 def _policy(root: Table, parties: int) -> CohortPolicy:
@@ -165,7 +180,7 @@ def _policy(root: Table, parties: int) -> CohortPolicy:
     known = ("charge", "hold", "refuse", "override")
     policy = CohortPolicy(
         least=table.whole("least", least=1),
-        colluders=table.whole("colluders", 0),
+        colluders=table.whole("colluders", 0, most=parties - 1),
         drops=table.whole("drops", 0),
         min_changed=table.whole("min_changed"),
         differencing=cast("Differencing", table.choice("differencing", known)),
@@ -177,6 +192,20 @@ def _policy(root: Table, parties: int) -> CohortPolicy:
             f"no cohort can be had: {policy.least} needed, {parties} parties in the file",
             f"set least to {parties} or less, or add parties",
             policy.least,
+        )
+    if policy.drops > parties - policy.least:
+        raise table.bad(
+            "drops",
+            f"of {parties} parties {policy.drops} may drop, and {policy.least} are needed",
+            f"set drops to {parties - policy.least} or less, or lower least",
+            policy.drops,
+        )
+    if policy.min_changed > parties + 1:
+        raise table.bad(
+            "min_changed",
+            f"no more than {parties} parties can change",
+            f"set min_changed to {parties + 1} for every re-plan, or to less",
+            policy.min_changed,
         )
     if policy.differencing == "override" and not policy.reason:
         raise table.bad(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from covenue.errors import BadInput
+from covenue.errors import BadInput, replaced
 from covenue.registry.names import nearest
 from covenue.rounds.scenario_table import DecimalText, Table, shown
 
@@ -123,6 +123,17 @@ def apply_options(
     if _solver(document) != solver:
         document["solver"].pop("options", None)  # they were another solver's
     return dict(sorted(wanted.items()))
+
+
+def check_places(file: str, document: dict[str, Any], options: tuple[ScenarioOption, ...]) -> None:
+    """Refuse options that would write nowhere, whether they are given or not. Raises BadInput."""
+    for option in options:
+        written = {place for row in option.choices.values() for place in row}
+        for place in (*option.sets, *sorted(written)):
+            try:
+                _steps(file, document, place, make=False)
+            except BadInput as error:
+                raise replaced(error, field=f"options.{option.name}", value=place) from error
 
 
 def _solver(document: Mapping[str, Any]) -> Any:

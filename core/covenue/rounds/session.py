@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from covenue.errors import ForeignLedger, OutputExists, replaced
+from covenue.errors import BadInput, ForeignLedger, replaced
 from covenue.hooks.domains import OpenedParty, Section
 from covenue.hooks.ledgers import LedgerBackend
 from covenue.identity.consents import consent
@@ -17,17 +17,19 @@ from covenue.registry.load import Registry
 from covenue.rounds import node_state
 from covenue.rounds.clocks import RecordedClock
 from covenue.rounds.identities import Identity
-from covenue.rounds.opened import ending, opened_plans, rounds_median, traffic
+from covenue.rounds.opened import ending, opened_plans, rounds_median, traffic, void_reasons
 from covenue.rounds.output import (
     LEDGER,
     PARTIES,
     STOP,
     STOPPED,
+    clear_start,
     identities,
     locked,
     party_journal,
     party_ledger,
     read_stop,
+    refuse_begun,
     reopen,
     write_private,
     write_sidecar,
@@ -111,19 +113,16 @@ def run(
     """Run a prepared scenario into an empty place.
 
     pace: multiple of recorded time; 0 runs as fast as it can. Raises OutputExists when the
-    folder already holds a ledger.
+    folder already holds a ledger; what a start that was cut short left there is taken away.
     """
     out = out.resolve()
-    if (out / LEDGER).exists():
-        raise OutputExists(
-            "there is a ledger already",
-            "choose another --out, or continue it with `covenue run --resume`",
-            file=str(out / LEDGER),
-        )
+    refuse_begun(out)
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (out / PARTIES).mkdir(mode=0o700, exist_ok=True)
     with locked(out), ExitStack() as held:
-        write_sidecar(prepared, out)
+        refuse_begun(out)
+        clear_start(out)
+        write_sidecar(prepared, out, begun=False)
+        (out / PARTIES).mkdir(mode=0o700, exist_ok=True)
         return _finish(_start(prepared, out, RecordedPace(progress, pace), held, create=True))
 
 
@@ -157,7 +156,7 @@ def _start(
 ) -> _Run:
     """Open every log and venue; `held` closes them. The plan's ledger comes last.
 
-    Where it is missing nothing was begun: a crash in here leaves nothing to resume.
+    A crash before all are there leaves nothing to resume, and the run's notes say so.
     """
     who = identities(prepared, out, create=create)
     orders = _orders(prepared, who)
@@ -182,7 +181,9 @@ def _start(
         else:
             check_party(logs[name], party, who[name], prepared.scenario.path)
     log = opened_plan() if plan is None else plan
-    if not create:
+    if create:
+        write_sidecar(prepared, out, begun=True)
+    else:
         _catch_up_clock(clock, (log, *logs.values()))
     process = CoordinatorProcess(log, parts_of(prepared.registry))
     nodes = {
@@ -214,11 +215,14 @@ def open_log(
     create: bool,
     pins: Pins,
 ) -> AuditLog:
-    """Begin or continue one process's log. Raises ForeignLedger when another key wrote it.
+    """Begin or continue one process's log.
 
+    Raises ForeignLedger when another key wrote it, BadInput when the one to continue is gone.
     pins: what a new log's genesis says of the scenario, so that no other one continues it.
     """
     scenario = prepared.scenario
+    if not create and not path.exists():
+        raise _log_gone(role, path)
     factory = prepared.registry.load("ledgers", scenario.ledger)
     backend = cast("LedgerBackend", factory(path, create=create, writable=True))
     if not create:
@@ -235,6 +239,16 @@ def open_log(
         clock=clock.read(),
         config={"role": "coordinator" if role == "coordinator" else "node", **pins},
         demo=scenario.demo,
+    )
+
+
+def _log_gone(role: str, path: Path) -> BadInput:
+    return BadInput(
+        f"the log of party '{role}' is gone",
+        "restore the newest copy of that party's log to this path; without it nobody knows what "
+        "the party has sent, spent and done",
+        file=str(path),
+        field=f"party.{role}",
     )
 
 
@@ -356,6 +370,7 @@ def _result(started: _Run) -> RunResult:
         "bytes_per_party_per_round": left.per_party_per_round(),
         "bytes_left": {names[did]: size for did, size in sorted(left.bytes.items())},
         "rounds_median": rounds_median(plans),
+        "void": void_reasons(log),
         "venues": {p.entry.name: dict(p.venue.facts()) for p in prepared.parties},
         "solver": prepared.scenario.solver,
         "mechanism": prepared.mechanism.name,
@@ -376,6 +391,8 @@ def _result(started: _Run) -> RunResult:
         if prepared.scenario.demo
         else "own",
     }
+    if summary["void"]:
+        facts["void plans"] = "; ".join(f"{n} x {why}" for why, n in summary["void"].items())
     sections = tuple(prepared.domain.sections(figures, plans))
     if shown is not None:
         is_open = prepared.mechanism.stage.coordinator_sees_everything

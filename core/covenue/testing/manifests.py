@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from covenue.errors import BadInput, CovenueError
 from covenue.registry.index import GROUP, MANIFEST
-from covenue.registry.names import SINGULARS, nearest
+from covenue.registry.names import SINGULARS, nearest_kind
 from covenue_contracts.catalogue import kinds, schema_digest
 from covenue_contracts.plugin import PluginManifest
 
@@ -69,7 +69,7 @@ def _restamp(text: str, document: dict[str, Any]) -> str:
 def _digest(kind: Any, file: str, edge: str) -> str:
     if kind in kinds():
         return schema_digest(kind)
-    close = nearest(str(kind), kinds())
+    close = nearest_kind(str(kind), kinds())
     raise BadInput(
         f"this host has no contract {kind!r}",
         f"did you mean {close!r}?" if close else "see `covenue contracts list`",

@@ -79,9 +79,9 @@ def against(
     references: Mapping[str, str | int],
     *,
     most: str | int | None = None,
-    scale_bits: int = 30,
-    value_bits: int = 30,
-    band: int = 16,
+    scale_bits: int = 24,
+    value_bits: int = 24,
+    band: int = 256,
     jumps: bool = False,
 ) -> Goal:
     """A goal for notebooks: take what is worth something at these references, owe nothing.

@@ -27,10 +27,10 @@ ASSETS_MOST = 200
 NAME_MOST = 64
 DEFAULTS: Mapping[str, Scalar] = {
     "most": None,
-    "scale_bits": 30,
-    "value_bits": 30,
+    "scale_bits": 24,
+    "value_bits": 24,
     "slope_bits": 20,
-    "band": 16,
+    "band": 256,
     "margin": None,
     "floor": "1",
     "jumps": False,

@@ -107,7 +107,11 @@ def _opened_split(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> OpenedSpl
 def _standing_figures(
     orders: Sequence[Sequence[OpenedSplit | None]], parties: Sequence[OpenedParty]
 ) -> dict[str, Any]:
-    """Figures over orders; a change is one between plans of the same order."""
+    """Figures over orders; a change is one between plans of the same order.
+
+    moved_lots: half of what venues lost and gained together, rounded up: where plans differ in
+    size, a lot that comes or goes has moved as well.
+    """
     groups = [[split for split in order if split is not None] for order in orders]
     known = [split for group in groups for split in group]
     pairs = [(a, b) for order in orders for a, b in pairwise(order) if a and b]
@@ -121,7 +125,7 @@ def _standing_figures(
         "cost_vs_central_optimum": _sum(known, "central_difference_cost"),
         "saving_vs_best_single_bps": _mean(savings),
         "changed_share": _mean([int(lots > 0) for lots in moved]),
-        "moved_lots": sum(moved) / 2 if sum(moved) % 2 else sum(moved) // 2,
+        "moved_lots": -(-sum(moved) // 2),
         "unfilled_share": {str(lag): _unfilled(orders, lag) for lag in LAGS},
         "rounding_lots": sum(sum(split.row["rounding_lots"]) for split in known),
     }

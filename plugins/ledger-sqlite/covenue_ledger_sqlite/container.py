@@ -184,8 +184,7 @@ def _claim(path: Path) -> None:
     except FileExistsError as error:
         raise OutputExists(
             "a file is already there; nothing was written",
-            "choose another path; a notebook goes on with `warm` of an earlier result, and "
-            "`warm.close()` lets go of its ledger",
+            "choose another path; close a ledger that is open before you move it",
             file=str(path),
         ) from error
     except OSError as error:
