@@ -96,8 +96,8 @@ class Deadlines(Contract):
 class Order(Contract):
     """What the cohort is asked to plan, and under which rules; the input that starts plans.
 
-    consents: DSSE signatures of members over the policy and the roster's digest, in order of did.
-    A node asks for those of all members before it takes part in a cohort below the default size.
+    consents: DSSE signatures of members over all of the order but these, in order of did. Where
+    answers are hidden, a node asks for those of all members before it takes part.
     """
 
     goal: Goal

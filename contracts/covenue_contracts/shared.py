@@ -71,11 +71,16 @@ class Space(Contract):
 
 @contract("signals.total/v1")
 class SharedSignals(Contract):
-    """Protected words (little-endian int64, base64): one release, or the sum over a cohort."""
+    """Protected words (little-endian int64, base64): one release, or the sum over a cohort.
+
+    digest: SHA-256 of the words' bytes. words: null where they would not fit an entry; they are
+    computed again from the uploads that the ledger keeps, and held against the digest.
+    """
 
     plan: Digest
     round: Count
     query: Digest
-    words: Base64
+    words: Base64 | None
+    digest: Digest
     cohort: tuple[Did, ...]
     exact: bool

@@ -20,7 +20,7 @@ from covenue.hooks.engines import Engine
 from covenue.hooks.ledgers import LedgerBackend
 from covenue.hooks.solvers import Coupling
 from covenue.hooks.venues import NEVER_SEEN, NeverSeen, Snapshot
-from covenue.identity.consents import consent
+from covenue.identity.consents import agreed
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
 from covenue.privacy.guards import remembered
@@ -386,7 +386,12 @@ class Warm:
         open_budgets(log, [budget], self._clock.read())
         venue, identity = self._venues[name], self._identities[name]
         own = node_state.Self(
-            identity.key, identity.master, venue.problem_of, mechanism, schema_digest
+            identity.key,
+            identity.master,
+            venue.problem_of,
+            lambda order, plan: order == plan,
+            mechanism,
+            schema_digest,
         )
         followed = follower(self._log.origin, self._log.did)
         self._nodes[name] = NodeProcess(own, log, venue, followed)
@@ -405,7 +410,7 @@ class Warm:
         policy = self._policy()
         roster = make_roster(self._coordinator.key.did, self._ordered())
         keys = [self._identities[name].key for name in self._parties]
-        return Order(
+        order = Order(
             goal=goal,
             mode="standing",
             plans_max=1,
@@ -413,7 +418,7 @@ class Warm:
             until=str(2**63 - 1),
             roster=roster,
             policy=policy,
-            consents=consent(keys, policy, roster),
+            consents=(),
             deadlines=WAIT,
             plugins=plugins,
             solver=self._solver,
@@ -423,6 +428,7 @@ class Warm:
             retries=0,
             seed=sha256(SEED.encode()),
         )
+        return agreed(order, keys)
 
     def _result(
         self,

@@ -1,6 +1,7 @@
 """A coordinator that writes what it likes under its own key, and honest nodes that read it."""
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -128,6 +129,7 @@ class Forger:
             round=number,
             query="0" * 64,
             words=base64.b64encode(bytes(16)).decode("ascii"),
+            digest=hashlib.sha256(bytes(16)).hexdigest(),
             cohort=tuple(cohort),
             exact=True,
         )

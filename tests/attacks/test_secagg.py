@@ -345,18 +345,20 @@ def test_no_flipped_byte_of_a_broadcast_opens_a_seed(phase: str) -> None:
 # ---- A4: a field of the context that differs between nodes
 
 FIELDS: dict[str, tuple[int, Any]] = {
-    "plan": (1, "c" * 64),
-    "number": (2, 2),
-    "roster": (3, "c" * 64),
-    "query": (4, "c" * 64),
-    "width": (5, 3),
-    "mechanism": (6, "another"),
+    "opened": (1, "c" * 64),
+    "plan": (2, "c" * 64),
+    "number": (3, 2),
+    "roster": (4, "c" * 64),
+    "query": (5, "c" * 64),
+    "width": (6, 3),
+    "mechanism": (7, "another"),
     "cohort": (-1, "everybody"),
 }
 
 
 def asked(bench: Bench, swap: str = "") -> RoundContext:
     given: dict[str, Any] = {
+        "opened": "d" * 64,
         "plan": "a" * 64,
         "number": 1,
         "roster": "b" * 64,
@@ -630,7 +632,7 @@ def test_fewer_than_the_policy_asks_for_are_not_masked_for(monkeypatch: Patch) -
         return {phase for _, phase, _ in session.sent[before:]}
 
     assert phases.UPLOAD not in four_are_asked()
-    monkeypatch.setattr(participant, "large_enough", lambda plan, members: True)
+    monkeypatch.setattr(participant, "may_be_masked", lambda plan, ctx: True)
     assert phases.UPLOAD in four_are_asked()
 
 

@@ -225,6 +225,37 @@ def test_a_dry_run_checks_everything_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_says_what_will_not_last_and_refuses_nothing(
+    covenue: Invoke, recorded: Recorded
+) -> None:
+    assert document(covenue("run", str(SHIPPED), "--dry-run", "--json"))["warnings"] == []
+    recorded.warnings = ("the budget of party 'spot' does not last", "a \x1b[2J capture ends")
+    result = covenue("run", str(SHIPPED), "--dry-run", "--json")
+    assert result.exit_code == 0
+    assert document(result)["warnings"] == list(recorded.warnings)
+    shown = covenue("run", str(SHIPPED), "--dry-run")
+    assert shown.exit_code == 0
+    lines = shown.stdout.splitlines()
+    assert lines[-2] == "warning: the budget of party 'spot' does not last"
+    assert lines[-1] == "warning: a \\x1b[2J capture ends"
+
+
+def test_an_output_whose_start_was_cut_short_is_begun_again(
+    covenue: Invoke, recorded: Recorded, tmp_path: Path
+) -> None:
+    (tmp_path / "here" / "parties").mkdir(parents=True)
+    notes = tmp_path / "here" / output.SIDECAR
+    notes.write_text(json.dumps({"scenario": "x", "begun": True}))
+    assert covenue("demo", "--out", "here").exit_code == 2
+    notes.write_text(json.dumps({"scenario": "x", "begun": False}))
+    assert "this run never began" in covenue("run", "--resume", "here").stderr
+    assert "this run never began" in covenue("run", "--resume", "here/plan.ledger").stderr
+    (tmp_path / "here" / output.LEDGER).write_bytes(b"")
+    assert covenue("run", "--resume", "here").exit_code == 2
+    covenue("demo", "--out", "here")
+    assert recorded.calls[-1] == ("run", tmp_path / "here")
+
+
 def test_resume_continues_a_ledger_given_as_file_or_as_folder(
     covenue: Invoke, recorded: Recorded, tmp_path: Path
 ) -> None:
@@ -314,6 +345,19 @@ def test_plugins_are_listed_and_shown(covenue: Invoke) -> None:
         assert shown["manifest"]["id"] == "covenue-solver-search"
         assert len(shown["content"]) == 64
     assert "manifest.determinism" in covenue("plugins", "show", "solver-search").stdout
+
+
+def test_an_unknown_plugin_is_shown_as_it_was_typed(covenue: Invoke) -> None:
+    for typed in ("search", "solver-serach", "covenue-solver-serach"):
+        refused = document(covenue("plugins", "show", typed, "--json"))
+        assert (refused["field"], refused["value"]) == ("ID", typed)
+        assert refused["what"] == f"no plugin '{typed}' is installed"
+        assert refused["advice"] == "did you mean 'covenue-solver-search'?"
+
+
+def test_versions_do_not_make_contracts_alike(covenue: Invoke) -> None:
+    assert "did you mean" not in covenue("contracts", "show", "zzz").stderr
+    assert "did you mean 'order/v1'?" in covenue("contracts", "show", "ordr/v7").stderr
 
 
 def test_contracts_are_listed_and_shown(covenue: Invoke) -> None:

@@ -119,6 +119,11 @@ SCREENS = {
     "a-file-as-demo": ["demo", "mine.toml"],
     "unknown-demo-option": ["demo", "--fee", "retail"],
     "option-without-value": ["demo", "--fees"],
+    "option-without-its-value": ["run", "--resume"],
+    "negative-pace": ["demo", "--pace", "-1"],
+    "pace-that-is-no-number": ["demo", "--pace", "nan"],
+    "pace-in-words": ["demo", "--pace", "slow"],
+    "missing-option": ["bridge", "translate", "x.json", "--from", "arbsphere"],
     "resume-with-more": ["run", "--resume", "x", "--dry-run"],
     "unknown-plugin": ["plugins", "show", "solver-serach"],
     "unknown-contract": ["contracts", "show", "querry/v1"],
@@ -151,6 +156,22 @@ def test_bad_input_with_json_is_one_object_and_exit_2(covenue: Invoke, name: str
     document = one_object(result)
     assert {"error", "what", "advice"} <= set(document)
     assert document["advice"]
+
+
+SCREEN_PLACES = {
+    "negative-pace": ("--pace", "-1"),
+    "pace-that-is-no-number": ("--pace", "nan"),
+    "pace-in-words": ("--pace", "slow"),
+    "missing-option": ("--to", ""),
+    "missing-argument": ("LEDGER", ""),
+    "unknown-option": ("--fast", ""),
+}
+
+
+@pytest.mark.parametrize("name", SCREEN_PLACES)
+def test_what_the_command_line_lacks_is_named_as_it_is_typed(covenue: Invoke, name: str) -> None:
+    document = one_object(covenue(*SCREENS[name], "--json"))
+    assert (document["field"], document["value"]) == SCREEN_PLACES[name]
 
 
 def raising(error: BaseException) -> Callable[..., None]:

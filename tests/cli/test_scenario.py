@@ -321,6 +321,42 @@ BAD: dict[str, tuple[tuple[str, str], str, str, str]] = {
         "cohort.least",
         "2 or less",
     ),
+    "more colluders than others": (
+        ("least = 2", "least = 2\ncolluders = 2"),
+        "colluders is outside 0 … 1",
+        "cohort.colluders",
+        "from 0 to 1",
+    ),
+    "more drops than the least cohort leaves": (
+        ("least = 2", "least = 2\ndrops = 1"),
+        "of 2 parties 1 may drop, and 2 are needed",
+        "cohort.drops",
+        "set drops to 0 or less, or lower least",
+    ),
+    "more changes than parties": (
+        ("min_changed = 2", "min_changed = 4"),
+        "no more than 2 parties can change",
+        "cohort.min_changed",
+        "set min_changed to 3 for every re-plan",
+    ),
+    "an empty seed of a demo": (
+        ('seed = "s"', 'seed = ""'),
+        "the seed is empty",
+        "scenario.seed",
+        "some text of its own",
+    ),
+    "an option that sets a party that is not there": (
+        ('"order.1.goal.quantity"', '"party.usdm.config.fee_bps"'),
+        "'party.usdm.config.fee_bps' leads nowhere",
+        "options.quantity",
+        "by name",
+    ),
+    "a choice of a party that is not there, though it is not chosen": (
+        ("party.coinm.config.fee_bps =", "party.conm.config.fee_bps ="),
+        "'party.conm.config.fee_bps' leads nowhere",
+        "options.fees",
+        "by name",
+    ),
     "a party's name twice": (
         ('name = "coinm"', 'name = "spot"'),
         "two parties have name 'spot'",
@@ -390,6 +426,16 @@ def test_bad_input_names_file_field_and_what_to_do(write: Write, case: str) -> N
     assert error.field.startswith(field)
     assert advice in error.advice
     assert error.file == str(path)
+
+
+def test_a_cohort_at_its_bounds_is_read(write: Write) -> None:
+    bounds = "least = 1\ncolluders = 1\ndrops = 1"
+    policy = read_scenario(
+        write(("least = 2", bounds), ("min_changed = 2", "min_changed = 3"))
+    ).policy
+    assert (policy.colluders, policy.drops, policy.min_changed) == (1, 1, 3)
+    kept = read_scenario(write(("demo = true", "demo = false"), ('seed = "s"', 'seed = ""')))
+    assert kept.seed == "", "its identities are kept in files"
 
 
 def test_a_party_without_allowance_is_refused_as_exhausted(write: Write) -> None:

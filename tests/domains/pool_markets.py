@@ -86,7 +86,8 @@ def book(
 def goal(assets: Sequence[str], **more: Any) -> Goal:
     """References 1, 2, 3 … of the assets."""
     references = tuple(str(number + 1) for number in range(len(assets)))
-    terms: Mapping[str, Any] = {"assets": tuple(assets), "references": references, **more}
+    bits = {"scale_bits": 30, "value_bits": 30, "band": 16}
+    terms: Mapping[str, Any] = {"assets": tuple(assets), "references": references, **bits, **more}
     return parse_goal(terms)
 
 

@@ -161,6 +161,18 @@ def test_the_figures_of_three_plans_by_hand() -> None:
     assert (made["changed_share"], made["moved_lots"]) == (0.5, 4)
 
 
+def test_an_odd_number_of_moved_lots_is_rounded_up_and_stays_whole() -> None:
+    opened = parties()
+    first, second, third = standing(opened, goal())
+    assert third.delta is not None
+    key, residual = third.delta.solution
+    smaller = third.delta.model_copy(update={"solution": (key, str(int(residual) - 1))})
+    made = figures([first, second, replace(third, delta=smaller)], opened)["standing"]
+    assert [sum(row["lots"]) for row in made["plans"]] == [10, 10, 9]
+    assert made["moved_lots"] == 4
+    assert type(made["moved_lots"]) is int
+
+
 def test_limits_of_earlier_plans_leave_what_moved_away() -> None:
     """From 0 to 1 the cheap level moves within the limit; from 1 to 2 four lots leave it."""
     opened = parties()

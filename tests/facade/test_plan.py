@@ -122,6 +122,48 @@ def test_a_refusal_shows_no_data_of_a_party() -> None:
     assert "62000" not in str(refused.value)
 
 
+def test_the_same_ledger_again_is_refused_without_harm_and_the_notebook_can_go_on(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.ledger"
+    first = covenue.plan(ORDER, books(), ledger=path)
+    with pytest.raises(OutputExists) as refused:
+        covenue.plan(ORDER, books(), ledger=path)
+    assert (refused.value.file, refused.value.field) == (str(path), "ledger")
+    assert "warm.close()" in refused.value.advice
+    assert "-wal" not in str(refused.value)
+    again = covenue.plan(ORDER, books(), warm=first.warm)
+    assert again.value == first.value
+    first.warm.close()
+
+
+BAD_BOOKS: dict[str, tuple[Any, dict[str, Any], str, str]] = {
+    "a price that is none": ([["dear", "5"]], {}, "problems['North Quay'].price", "North Quay"),
+    "a negative quantity": ([["9", "-5"]], {}, "problems['North Quay'].quantity", "North Quay"),
+    "no table at all": ("junk", {}, "problems['North Quay']", "'North Quay' holds another kind"),
+    "a fee in words": (
+        NORTH,
+        {"North Quay": {"fee_bps": "much"}},
+        "configs['North Quay']['fee_bps']",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_BOOKS)
+def test_a_party_s_bad_data_is_named_as_the_notebook_named_the_party(case: str) -> None:
+    book, configs, field, said = BAD_BOOKS[case]
+    given_books = {
+        "North Quay": np.array(book) if isinstance(book, list) else book,
+        "s": np.array(SOUTH),
+    }
+    with pytest.raises(BadInput) as refused:
+        covenue.plan(ORDER, given_books, configs=configs)
+    assert refused.value.field == field
+    assert said in str(refused.value)
+    assert "p-north-quay" not in str(refused.value)
+
+
 def test_an_unknown_solver_names_the_nearest() -> None:
     with pytest.raises(PluginUnknown, match="search"):
         covenue.plan(ORDER, books(), solver="serch")

@@ -1,17 +1,17 @@
-"""Consents: what members sign, and what a node asks for before it joins a small cohort."""
+"""Consents: what members sign, and what a node asks for before it takes part."""
 
 from typing import Any
 
 import pytest
 from tests.rounds.machine import Around
 
-from covenue.identity.consents import all_consent, consent
+from covenue.identity.consents import agreed, all_consent
 from covenue.identity.keys import SigningKey
 from covenue.identity.roster import make_roster
 from covenue.rounds import participant
 from covenue.testing import cohorts
 from covenue.testing.cohorts import Cohort, Setting
-from covenue_contracts.plan import CohortPolicy, Member, Order, PlanClose, PlanGo
+from covenue_contracts.plan import CohortPolicy, Member, Order, PlanClose, PlanGo, PluginRef
 
 KEYS = [SigningKey.from_seed(bytes([number]) * 32) for number in range(4)]
 
@@ -23,13 +23,17 @@ def policy(**more: Any) -> CohortPolicy:
     )  # fmt: skip
 
 
-def order(**more: Any) -> Order:
-    """An order of a simulated cohort with this policy, signed by all of its members."""
+def unsigned() -> Order:
+    """An order of a simulated cohort with three members."""
     members = [Member(did=k.did, name=f"p{n}", slot=n) for n, k in enumerate(KEYS[:3])]
     roster = make_roster(KEYS[3].did, members)
     given = Cohort(Around("open"), Setting()).order
-    signed = {"policy": policy(), "roster": roster, "consents": consent(KEYS[:3], policy(), roster)}
-    return given.model_copy(update={**signed, **more})
+    return given.model_copy(update={"policy": policy(), "roster": roster, "consents": ()})
+
+
+def order(**more: Any) -> Order:
+    """That order, signed by all of its members, then changed."""
+    return agreed(unsigned(), KEYS[:3]).model_copy(update=more)
 
 
 def test_the_consent_of_all_members_is_accepted() -> None:
@@ -44,27 +48,43 @@ def test_a_consent_covers_every_field_of_the_policy() -> None:
     assert accepted == []
 
 
-def test_a_consent_is_for_one_roster() -> None:
-    members = [Member(did=k.did, name=f"p{n}", slot=n) for n, k in enumerate(KEYS[:2])]
-    smaller = make_roster(KEYS[3].did, members)
-    assert not all_consent(order(roster=smaller))
+def test_a_consent_covers_every_other_field_of_the_order() -> None:
+    given = order()
+    changes: dict[str, Any] = {
+        "goal": given.goal.model_copy(update={"remaining": ("7",)}),
+        "mode": "settle-only",
+        "plans_max": given.plans_max + 1,
+        "every": "1",
+        "until": "1",
+        "roster": make_roster(KEYS[3].did, given.roster.members[:2]),
+        "policy": policy(least=2),
+        "deadlines": given.deadlines.model_copy(update={"act": "9"}),
+        "plugins": (PluginRef(family="x", plugin="x", name="x", version="1", content="0" * 64),),
+        "solver": "other",
+        "solver_options": {"x": 1},
+        "privacy": ("other",),
+        "rounds_max": given.rounds_max + 1,
+        "retries": given.retries + 1,
+        "seed": "1" * 64,
+    }
+    assert set(changes) | {"consents"} == set(Order.model_fields)
+    assert [name for name, value in changes.items() if all_consent(order(**{name: value}))] == []
 
 
 def test_one_missing_consent_is_no_consent_of_all() -> None:
     whole = order().consents
+    assert not all_consent(order(consents=()))
     assert not all_consent(order(consents=whole[1:]))
     assert not all_consent(order(consents=(whole[0], whole[0], whole[1])))
 
 
 def test_the_coordinators_own_signature_counts_for_nobody() -> None:
-    given = order()
-    forged = consent([*KEYS[:2], KEYS[3]], given.policy, given.roster)
-    assert not all_consent(order(consents=forged))
+    assert not all_consent(agreed(unsigned(), [*KEYS[:2], KEYS[3]]))
 
 
 def small(monkeypatch: pytest.MonkeyPatch, stage: str) -> Cohort:
     """A cohort of three whose members signed nothing."""
-    monkeypatch.setattr(cohorts, "consent", lambda *_: ())
+    monkeypatch.setattr(cohorts, "agreed", lambda order, _keys: order)
     at = Cohort(Around(stage), Setting(plans=2))
     at.calm()
     return at
@@ -74,13 +94,13 @@ def gone(at: Cohort) -> int:
     return sum(isinstance(body, PlanGo) for body in at.public)
 
 
-def test_a_node_takes_no_part_in_a_small_cohort_that_nobody_agreed_to(
+def test_a_node_takes_no_part_in_an_order_that_nobody_agreed_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at = small(monkeypatch, "voted")
     reasons = [body.reason for body in at.public if isinstance(body, PlanClose)]
     assert gone(at) == 0
-    assert all("policy-unsigned" in reason for reason in reasons)
+    assert all("order-unsigned" in reason for reason in reasons)
 
 
 def test_where_everything_is_seen_anyway_no_consent_is_asked_for(
@@ -89,9 +109,9 @@ def test_where_everything_is_seen_anyway_no_consent_is_asked_for(
     assert gone(small(monkeypatch, "open")) > 0
 
 
-def test_without_that_guard_a_coordinator_lowers_the_cohort_by_itself(
+def test_without_that_guard_a_coordinator_orders_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Mutant: no consent is asked for; an order for two of three goes through, masked or not."""
-    monkeypatch.setattr(participant, "needs_consent", lambda *_, **__: False)
+    """Mutant: nobody's consent is asked for; an order of the coordinator's own goes through."""
+    monkeypatch.setattr(participant, "all_consent", lambda _: True)
     assert gone(small(monkeypatch, "voted")) > 0

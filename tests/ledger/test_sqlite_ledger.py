@@ -249,6 +249,28 @@ def test_nothing_that_exists_is_replaced(tmp_path: Path, suffix: str) -> None:
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {other.name: b"somebody's"}
 
 
+def test_a_ledger_that_is_open_is_named_itself_and_nothing_of_it_is_to_be_moved(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.ledger"
+    log = write(path)
+    assert (tmp_path / "a.ledger-wal").exists()
+    with pytest.raises(OutputExists) as caught:
+        open_sqlite(path, create=True, writable=True)
+    log.close()
+    assert caught.value.file == str(path)
+    assert "-wal" not in str(caught.value)
+    assert "choose another path" in caught.value.advice
+    assert verify(path).size == 7
+
+
+def test_what_a_ledger_left_behind_is_never_to_be_moved_away(tmp_path: Path) -> None:
+    (tmp_path / "a.ledger-wal").write_bytes(b"its last entries")
+    with pytest.raises(OutputExists) as caught:
+        open_sqlite(tmp_path / "a.ledger", create=True, writable=True)
+    assert "put a.ledger back beside it" in caught.value.advice
+
+
 def test_bad_places_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
     for path in (None, tmp_path / "absent" / "a.ledger"):
         with pytest.raises(BadInput):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from covenue.numerics.words import integers, subtract, total, words
 from covenue.privacy.guards import (
     Attendance,
+    Past,
     Verdict,
     differencing,
     fixed_cohort,
@@ -41,6 +42,14 @@ def all_of(*changed: str, members: tuple[str, ...] = PARTIES) -> Attendance:
     return Attendance(members, changed)
 
 
+def after(*plans: Attendance) -> Past:
+    """A past of these plans, in order."""
+    past = Past()
+    for plan in plans:
+        past = past.after(plan)
+    return past
+
+
 # ---- differencing
 
 TABLE: dict[str, tuple[Attendance | None, Attendance, bool, Verdict]] = {
@@ -68,20 +77,21 @@ TABLE: dict[str, tuple[Attendance | None, Attendance, bool, Verdict]] = {
 @pytest.mark.parametrize("case", TABLE)
 def test_a_replan_is_judged_by_how_many_inputs_differ(case: str) -> None:
     before, now, noised, verdict = TABLE[case]
-    assert differencing(policy(), before, now, noised=noised) == verdict
+    past = Past() if before is None else after(before)
+    assert differencing(policy(), past, now, noised=noised) == verdict
 
 
 @pytest.mark.parametrize("rule", ["charge", "hold", "refuse", "override"])
 def test_only_a_configured_override_lets_a_nearly_unchanged_replan_through(rule: Rule) -> None:
     """Without noise there is nothing to charge, and at a cadence nothing has changed yet."""
-    verdict = differencing(policy(rule), all_of(), all_of("a"), noised=False)
+    verdict = differencing(policy(rule), after(all_of()), all_of("a"), noised=False)
     assert verdict == ("override" if rule == "override" else "void")
-    assert differencing(policy(rule), all_of(), all_of("a", "b"), noised=False) == "pass"
+    assert differencing(policy(rule), after(all_of()), all_of("a", "b"), noised=False) == "pass"
 
 
 def test_nothing_is_asked_for_where_no_change_need_be_hidden() -> None:
-    assert differencing(policy(min_changed=0), all_of(), all_of("a"), noised=False) == "pass"
-    assert differencing(policy(min_changed=1), all_of(), all_of("a"), noised=False) == "pass"
+    assert differencing(policy(min_changed=0), after(all_of()), all_of("a"), noised=False) == "pass"
+    assert differencing(policy(min_changed=1), after(all_of()), all_of("a"), noised=False) == "pass"
 
 
 SETS = st.sets(st.sampled_from(PARTIES))
@@ -97,14 +107,43 @@ def test_how_many_moved_is_the_number_of_inputs_that_differ(
         {p: BOOKS[p] for p in before},
     ]
     differ = sum(inputs[0].get(p) != inputs[1].get(p) for p in PARTIES)
-    here = Attendance(tuple(sorted(now)), tuple(sorted(changed & now)))
-    assert moved(Attendance(tuple(sorted(before)), ()), here) == differ
+    past = after(Attendance(tuple(sorted(before)), ()))
+    here = past.at(Attendance(tuple(sorted(now)), tuple(sorted(changed & now))))
+    assert moved(past.plans[-1], here) == differ
+
+
+def test_an_earlier_plan_than_the_last_counts_as_well() -> None:
+    """{a} then {b} then {b} undone: two steps of two changes lead back to one change in all."""
+    past = after(all_of(), all_of("a", "b"))
+    assert differencing(policy(), past, all_of("c", "d"), noised=False) == "pass"
+    leaving = after(all_of(), all_of(members=("a", "b")), all_of(members=("a", "b")))
+    back = all_of(members=("a", "b", "c"))
+    assert differencing(policy(), leaving, back, noised=False) == "void"
+
+
+def test_mutant_that_compares_with_the_last_plan_only_lets_one_party_out() -> None:
+    """All four, then one, then three: each step moves enough; first and third differ by d."""
+    wide = ("a", "b", "c", "d")
+    past = after(all_of(members=wide), all_of(members=("a",)))
+    third = all_of(members=("a", "b", "c"))
+    assert differencing(policy(), past, third, noised=False) == "void"
+    last_only = Past(past.versions, past.plans[-1:])
+    assert differencing(policy(), last_only, third, noised=False) == "pass"
+
+
+def test_a_change_that_colluders_only_say_protects_nobody() -> None:
+    with_one = policy().model_copy(update={"colluders": 1})
+    past = after(all_of())
+    assert differencing(policy(), past, all_of("a", "b"), noised=False) == "pass"
+    assert differencing(with_one, past, all_of("a", "b"), noised=False) == "void"
+    assert differencing(with_one, past, all_of("a", "b", "c"), noised=False) == "pass"
+    assert differencing(with_one, past, all_of(), noised=False) == "pass"
 
 
 def learnt(guard: Callable[..., Verdict], changed: tuple[str, ...]) -> int | None:
     """What two sums give away: their difference, or None where the second is not made."""
     first = total([words([BOOKS[p]]) for p in PARTIES])
-    if guard(policy(), all_of(), all_of(*changed), noised=False) == "void":
+    if guard(policy(), after(all_of()), all_of(*changed), noised=False) == "void":
         return None
     second = total([words([(CHANGED if p in changed else BOOKS)[p]]) for p in PARTIES])
     return integers(subtract(second, first))[0]
@@ -119,15 +158,13 @@ def test_mutant_without_the_guard_one_partys_change_comes_out_exactly() -> None:
 
 
 def test_mutant_that_counts_changes_only_a_party_that_leaves_comes_out_exactly() -> None:
-    def changes_only(
-        rules: CohortPolicy, before: Attendance, now: Attendance, *, noised: bool
-    ) -> Verdict:
-        count = len(set(now.changed) & set(before.members))
+    def changes_only(rules: CohortPolicy, past: Past, now: Attendance, *, noised: bool) -> Verdict:
+        count = len(set(now.changed) & set(past.plans[-1]))
         return "void" if 0 < count < rules.min_changed else "pass"
 
     gone = all_of(members=("a", "b", "c"))
-    assert differencing(policy(), all_of(), gone, noised=False) == "void"
-    assert changes_only(policy(), all_of(), gone, noised=False) == "pass"
+    assert differencing(policy(), after(all_of()), gone, noised=False) == "void"
+    assert changes_only(policy(), after(all_of()), gone, noised=False) == "pass"
     whole = total([words([BOOKS[p]]) for p in PARTIES])
     rest = total([words([BOOKS[p]]) for p in gone.members])
     assert integers(subtract(whole, rest)) == (BOOKS["d"],)

@@ -1,5 +1,7 @@
 """Starting and stopping a run: nothing half-begun is taken for a run, nothing is left open."""
 
+import json
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +24,7 @@ class Crash(Exception):
 
 
 @pytest.mark.parametrize("opened", range(4))
-def test_a_start_that_dies_leaves_nothing_that_could_be_resumed(
+def test_a_start_that_dies_leaves_nothing_to_resume_and_is_begun_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: int
 ) -> None:
     path = write_scenario(tmp_path / "data")
@@ -39,10 +41,109 @@ def test_a_start_that_dies_leaves_nothing_that_could_be_resumed(
     with pytest.raises(Crash):
         session.run(prepared, tmp_path / "out")
     monkeypatch.undo()
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match="never began"):
         session.resume(tmp_path / "out" / output.LEDGER, Registry())
+    again = session.run(preflight.prepare(read_scenario(path), Registry()), tmp_path / "out")
+    assert again.status == "ok"
     with pytest.raises(OutputExists):
         session.run(preflight.prepare(read_scenario(path), Registry()), tmp_path / "out")
+
+
+def killing_itself(folder: Path, created: int, moment: str) -> list[str]:
+    """A process that is killed (-9) before or after it has made so many logs."""
+    code = f"""
+import os, signal
+from pathlib import Path
+from covenue.ledger.audit_log import AuditLog
+from covenue.registry.load import Registry
+from covenue.rounds import preflight, session
+from covenue.rounds.scenario import read_scenario
+made, create = [], AuditLog.create
+def dying(*arguments, **options):
+    made.append(1)
+    if len(made) == {created} and {moment!r} == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    log = create(*arguments, **options)
+    if len(made) == {created}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return log
+AuditLog.create = dying
+path = Path({str(folder / "data" / "scenario.toml")!r})
+session.run(preflight.prepare(read_scenario(path), Registry()), Path({str(folder / "out")!r}))
+"""
+    return [sys.executable, "-c", code]
+
+
+@pytest.mark.parametrize(
+    ("created", "moment"),
+    [
+        (4, "before"),
+        (4, "after"),
+        pytest.param(1, "before", marks=pytest.mark.slow),
+        pytest.param(2, "after", marks=pytest.mark.slow),
+    ],
+)
+def test_a_start_that_is_killed_is_begun_again_by_the_same_command(
+    tmp_path: Path, created: int, moment: str
+) -> None:
+    path, out = write_scenario(tmp_path / "data"), tmp_path / "out"
+    killed = subprocess.run(killing_itself(tmp_path, created, moment), check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (out / "parties" / "mine.txt").write_text("left alone")
+    script = str(Path(sys.executable).with_name("covenue"))
+    resumed = subprocess.run(
+        [script, "run", "--resume", str(out)], capture_output=True, text=True, check=False
+    )
+    assert resumed.returncode == 2
+    assert "this run never began" in resumed.stderr
+    assert "with the same --out" in resumed.stderr
+    command = [script, "run", str(path), "--out", str(out)]
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert replay(out / output.LEDGER, None, Registry()).status == "identical"
+    assert (out / "parties" / "mine.txt").read_text() == "left alone"
+    taken = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "OutputExists" in taken.stderr, "a run that began is never taken away"
+
+
+def test_a_run_that_began_is_not_cleared_though_its_ledger_is_gone(tmp_path: Path) -> None:
+    done = run_tiny(tmp_path)
+    done.ledger.unlink()
+    before = {path.name for path in done.out.rglob("*")}
+    output.clear_start(done.out)
+    assert {path.name for path in done.out.rglob("*")} == before
+    with pytest.raises(BadInput, match="there is no ledger"):
+        session.resume(done.ledger, Registry())
+
+
+def test_the_mutant_that_takes_any_run_for_unbegun_destroys_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run_tiny(tmp_path)
+    monkeypatch.setattr(output, "is_unbegun", lambda _: True)
+    output.clear_start(done.out)
+    assert not done.ledger.exists()
+
+
+def test_notes_that_name_strange_parties_remove_nothing_elsewhere(tmp_path: Path) -> None:
+    out, outside = tmp_path / "out", tmp_path / "outside.ledger"
+    out.mkdir()
+    outside.write_text("somebody's")
+    notes = {"begun": False, "folders": {"../../outside": "x"}}
+    (out / output.SIDECAR).write_text(json.dumps(notes))
+    output.clear_start(out)
+    assert outside.read_text() == "somebody's"
+    assert not (out / output.SIDECAR).exists()
+
+
+def test_a_party_s_log_that_is_gone_is_to_be_restored(tmp_path: Path) -> None:
+    done = run_tiny(tmp_path)
+    gone = output.party_ledger(done.out, "usdm")
+    gone.unlink()
+    with pytest.raises(BadInput, match="the log of party 'usdm' is gone") as caught:
+        session.resume(done.ledger, Registry())
+    assert (caught.value.file, caught.value.field) == (str(gone), "party.usdm")
+    assert "restore the newest copy of that party's log" in caught.value.advice
 
 
 def test_the_plan_s_ledger_is_opened_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

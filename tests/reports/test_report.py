@@ -62,6 +62,13 @@ def test_a_report_is_json_page_and_one_csv_a_table(tmp_path: Path) -> None:
     ]
 
 
+def test_tables_are_numbered_as_they_are_written_whatever_sections_have_none() -> None:
+    plain = Section(title="Words", text="only", figures={}, columns=(), rows=(), plots=())
+    files = report_files("Demo", FACTS, [section(), plain, section("Act 2"), plain])
+    tables = [name for name in files if name.startswith("tables/")]
+    assert tables == ["tables/01-act-1.csv", "tables/02-act-2.csv"]
+
+
 def test_page_and_tables_carry_the_digest_of_the_json() -> None:
     files = report_files("Demo", FACTS, [section()])
     digest = hashlib.sha256(files["report.json"]).hexdigest()

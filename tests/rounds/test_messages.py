@@ -68,6 +68,7 @@ def test_a_query_is_named_by_plan_and_content_and_not_by_round() -> None:
 
 
 BASE: dict[str, Any] = {
+    "opened": "e" * 64,
     "plan": "a" * 64,
     "number": 1,
     "roster": "b" * 64,
@@ -82,6 +83,7 @@ BASE: dict[str, Any] = {
 @pytest.mark.parametrize(
     "change",
     [
+        {"opened": "d" * 64},
         {"plan": "d" * 64},
         {"number": 2},
         {"roster": "d" * 64},

@@ -12,6 +12,7 @@ from covenue.errors import BadInput, OutputExists
 
 ANY_OPTION = {"ignore_unknown_options": True}
 """Context settings of commands that hand unknown options to the scenario."""
+PACE_MOST = 1_000_000
 
 
 class _GivenPath(click.Path):
@@ -29,13 +30,18 @@ class _GivenPath(click.Path):
 
 
 class _Pace(click.FloatRange):
-    """A multiple of recorded speed; no range excludes what is no number."""
+    """A multiple of recorded speed; refused in words that do not change with click's version."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number. Fails for `nan`, which compares with nothing."""
-        pace = super().convert(value, param, ctx)
+        """The number. Fails outside the range, and for `nan`, which no range excludes."""
+        try:
+            pace = float(value)
+        except ValueError:
+            pace = math.nan
         if math.isnan(pace):
             self.fail(f"{value!r} is not a number", param, ctx)
+        if not 0 <= pace <= PACE_MOST:
+            self.fail(f"{value!r} is not in the range from 0 to {PACE_MOST}", param, ctx)
         return pace
 
 
@@ -117,7 +123,7 @@ compare_option = click.option(
 )
 pace_option = click.option(
     "--pace",
-    type=_Pace(min=0, max=1_000_000),
+    type=_Pace(min=0, max=PACE_MOST),
     default=0.0,
     metavar="X",
     help="X times recorded speed; 0 (default) is as fast as it goes.",

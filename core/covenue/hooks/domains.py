@@ -150,6 +150,13 @@ class Domain(Protocol):
         """
         ...
 
+    def continues(self, order: Goal, plan: Goal) -> bool:
+        """Whether a plan's goal is one that an order may come to: its terms, and what is left.
+
+        Every node asks this of each plan: the coordinator may not plan for other terms.
+        """
+        ...
+
     def coupling(self, goal: Goal, members: Sequence[Member]) -> Coupling:
         """The public side of one plan."""
         ...

@@ -22,8 +22,7 @@ COHORT_BYTES = 16 * 1024
 QUERY_BYTES_MAX = ENTRY_BYTES_MAX - COHORT_BYTES
 """A query of so many canonical bytes fits its entry beside a cohort of 250 members.
 
-A larger one may not fit: the coordinator then voids the plan. So it does where the total of the
-answers would not fit, eight bytes a word in base64.
+A larger one may not fit: the coordinator then voids the plan.
 """
 
 

@@ -1,7 +1,8 @@
-"""Consents: members sign the cohort policy of an order, so that nobody else can lower it.
+"""Consents: members sign an order before they take part in it.
 
-A cohort below the default size protects less; a node takes part in one only where every member
-of the roster agreed to just this policy. Source: privacy.md, section 5.
+Under a mechanism that hides answers a cohort protects only as far as its roster and policy do. So
+a node takes part only in an order that every member of its roster signed, itself included: nobody
+else can lower the policy, bring strangers in, or ask for another goal. Source: privacy.md, 5.
 """
 
 import base64
@@ -10,35 +11,27 @@ from collections.abc import Sequence
 from covenue.errors import IdentityRefused
 from covenue.identity.dsse import attest, open_attestation
 from covenue.identity.keys import SigningKey
-from covenue.identity.roster import roster_digest
 from covenue_contracts.canonical import canonical
-from covenue_contracts.ledger import Attestation, DsseSignature
-from covenue_contracts.plan import CohortPolicy, Order, Roster
+from covenue_contracts.ledger import Attestation
+from covenue_contracts.plan import Order
 
-PAYLOAD_TYPE = "application/vnd.covenue.cohort-policy+json"
-
-
-def policy_payload(policy: CohortPolicy, roster: Roster) -> bytes:
-    """What a member signs: the policy, and whom it is for."""
-    return canonical({"policy": policy.model_dump(mode="json"), "roster": roster_digest(roster)})
+PAYLOAD_TYPE = "application/vnd.covenue.order+json"
 
 
-def consent(
-    keys: Sequence[SigningKey], policy: CohortPolicy, roster: Roster
-) -> tuple[DsseSignature, ...]:
-    """The signatures of these members, in order of did."""
-    return attest(keys, PAYLOAD_TYPE, policy_payload(policy, roster)).signatures
+def agreed(order: Order, keys: Sequence[SigningKey]) -> Order:
+    """The order with the signatures of these members, in order of did."""
+    signatures = attest(keys, PAYLOAD_TYPE, _payload(order)).signatures
+    return order.model_copy(update={"consents": signatures})
 
 
 def all_consent(order: Order) -> bool:
-    """Whether every member of the roster signed the order's policy."""
-    members = [member.did for member in order.roster.members]
+    """Whether every member of the roster signed the order, policy and all."""
     if not order.consents:
         return False
-    payload = policy_payload(order.policy, order.roster)
+    members = [member.did for member in order.roster.members]
     signed = Attestation(
         payload_type=PAYLOAD_TYPE,
-        payload=base64.b64encode(payload).decode("ascii"),
+        payload=base64.b64encode(_payload(order)).decode("ascii"),
         signatures=order.consents,
     )
     try:
@@ -46,3 +39,8 @@ def all_consent(order: Order) -> bool:
     except IdentityRefused:
         return False
     return True
+
+
+def _payload(order: Order) -> bytes:
+    """What members sign: all of the order but the signatures."""
+    return canonical(order.model_copy(update={"consents": ()}))

@@ -4,7 +4,7 @@ Source: privacy.md, section 5; architecture.md, section 4.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from covenue_contracts.plan import CohortPolicy
@@ -20,20 +20,43 @@ class Attendance:
     changed: tuple[str, ...]
 
 
-def moved(before: Attendance, now: Attendance) -> int:
+@dataclass(frozen=True)
+class Past:
+    """Which version of whose input was in each plan that may have released a total.
+
+    A party's version rises whenever it says that its input changed; one that comes back to an
+    earlier input counts as changed, since nobody else can tell. versions: the newest by party.
+    """
+
+    versions: Mapping[str, int] = field(default_factory=dict)
+    plans: tuple[Mapping[str, int], ...] = ()
+
+    def at(self, now: Attendance) -> Mapping[str, int]:
+        """The versions in a plan of this attendance."""
+        return {did: self.versions.get(did, 0) + (did in now.changed) for did in now.members}
+
+    def after(self, now: Attendance) -> "Past":
+        """The past once a plan of this attendance may have released a total."""
+        inputs = self.at(now)
+        return Past({**self.versions, **inputs}, (*self.plans, inputs))
+
+
+def moved(before: Mapping[str, int], now: Mapping[str, int]) -> int:
     """How many parties' inputs differ between two plans: changed, joined or left."""
-    here, there = set(now.members), set(before.members)
-    return len((here & set(now.changed)) | (here ^ there))
+    return sum(before.get(did) != now.get(did) for did in {*before, *now})
 
 
-def differencing(
-    policy: CohortPolicy, before: Attendance | None, now: Attendance, *, noised: bool
-) -> Verdict:
-    """What a nearly unchanged re-plan may do: its sums minus the last give the change away."""
-    if before is None or noised:
+def differencing(policy: CohortPolicy, past: Past, now: Attendance, *, noised: bool) -> Verdict:
+    """What a nearly unchanged re-plan may do: its sums minus an earlier plan's give the change away.
+
+    Every earlier plan counts, not the last alone. Colluders can say that they changed; so many
+    changes protect nobody.
+    """
+    if noised:
         return "pass"
-    count = moved(before, now)
-    if count == 0 or count >= policy.min_changed:
+    inputs = past.at(now)
+    counts = [moved(before, inputs) for before in past.plans]
+    if all(count == 0 or count - policy.colluders >= policy.min_changed for count in counts):
         return "pass"
     return "override" if policy.differencing == "override" else "void"
 
@@ -41,19 +64,6 @@ def differencing(
 def large_enough(policy: CohortPolicy, least: int, members: tuple[str, ...]) -> bool:
     """Whether a cohort reaches what policy and mechanism demand."""
     return len(members) >= max(policy.least, least)
-
-
-def default_least(members: int) -> int:
-    """The cohort that a node asks for by itself, of a roster of so many: max(5, two thirds)."""
-    return max(5, -(-2 * members // 3))
-
-
-def needs_consent(policy: CohortPolicy, members: int, *, sees_everything: bool) -> bool:
-    """Whether a policy protects less than the default, so that every member has to sign it.
-
-    Where the coordinator sees every answer anyway there is nothing that a cohort could protect.
-    """
-    return not sees_everything and policy.least < default_least(members)
 
 
 def fixed_cohort(

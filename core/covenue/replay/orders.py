@@ -40,9 +40,8 @@ def check_orders(log: AuditLog, scenario: ScenarioFile, registry: Registry) -> C
         goal = goal_of(domain, number, entry, str(scenario.path))
         _check_roster(index, order, scenario)
         _check_plugins(index, order, scenario)
-        expected = order_of(
-            scenario, entry, goal, order.roster, order.plugins, consents=order.consents
-        )
+        expected = order_of(scenario, entry, goal, order.roster, order.plugins)
+        expected = expected.model_copy(update={"consents": order.consents})
         found = first_difference(order.model_dump(), expected.model_dump())
         if found is not None:
             raise _differs(index, f"/body{found[0]}", found[1], found[2])

@@ -313,10 +313,12 @@ def _venue_replay(  # noqa: PLR0917 -- wiring: each argument is one part
         config = dict(party.venue_config)
         return cast("VenueAdapter", registry.build("venues", party.venue, config, party.folder))
 
+    domain = domain_of(registry, order.goal.domain)
     own = node_state.Self(
         identity.key,
         identity.master,
-        builder(domain_of(registry, order.goal.domain), party.config),
+        builder(domain, party.config),
+        domain.continues,
         mechanism_of(registry, order.privacy),
         schema_digest,
     )

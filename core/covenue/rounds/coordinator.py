@@ -13,6 +13,7 @@ Source: architecture.md, sections 3 and 4.
 """
 
 import base64
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -42,19 +43,21 @@ from covenue.numerics.words import (
     frozen,
     integers,
     subtract,
+    to_bytes,
     to_text,
     total,
 )
 from covenue.privacy.composition import Mechanism
-from covenue.privacy.guards import Attendance, differencing, fixed_cohort, large_enough
+from covenue.privacy.guards import Attendance, Past, differencing, fixed_cohort, large_enough
 from covenue.rounds.messages import (
     Message,
+    opened_digest,
     plan_id,
     query_digest,
     round_context,
     transcript_digest,
 )
-from covenue.rounds.room import fits, question_fits
+from covenue.rounds.room import fits
 from covenue.rounds.votes import votes_of
 from covenue_contracts.canonical import digest, sha256
 from covenue_contracts.contract import Contract
@@ -168,14 +171,14 @@ class Mandate:
 class State:
     """Everything the coordinator knows; `timers` is what it waits for.
 
-    attendance: that of the last plan that released a total. warm: by solver and domain, where
+    past: whose inputs were in the plans that released a total. warm: by solver and domain, where
     the last solution of any order ended.
     """
 
     mandate: Mandate | None = None
     orders: int = 0
     warm: Mapping[tuple[str, str], Any] = field(default_factory=dict)
-    attendance: Attendance | None = None
+    past: Past = field(default_factory=Past)
     timers: tuple[Deadline, ...] = ()
 
 
@@ -364,7 +367,7 @@ def _begin_rounds(turn: _Turn) -> None:
         return
     now = Attendance(accepted, tuple(d for d in accepted if plan.joins[d][0].changed))
     turn.set_plan(attendance=now)
-    if not _passes_differencing(turn, turn.state.attendance, now, mechanism):
+    if not _passes_differencing(turn, now, mechanism):
         return
     setups = {d: _setup(plan.joins[d][0]) for d in accepted}
     context = PlanContext(plan.id, "", accepted, order.policy, b"", setups, votes_of(plan.id))
@@ -400,11 +403,9 @@ def _setup(join: Join) -> bytes:
     return base64.b64decode(join.setup)
 
 
-def _passes_differencing(
-    turn: _Turn, before: Attendance | None, now: Attendance, mechanism: Mechanism
-) -> bool:
+def _passes_differencing(turn: _Turn, now: Attendance, mechanism: Mechanism) -> bool:
     policy = turn.mandate.order.policy
-    verdict = differencing(policy, before, now, noised=mechanism.noise is not None)
+    verdict = differencing(policy, turn.state.past, now, noised=mechanism.noise is not None)
     if verdict == "override":
         turn.say(
             Override(
@@ -442,6 +443,7 @@ def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
     expected = _joined(plan) if cohort is None else cohort
     named = query_digest(plan.id, query)
     ctx = round_context(
+        opened_digest(plan.opened),
         plan.id,
         plan.rounds + 1,
         mandate.roster,
@@ -461,7 +463,7 @@ def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
         cohort_fixed=cohort is not None,
         retry_of=retry_of,
     )
-    if retry_of is None and query.kind != "settle" and not question_fits(asked, mandate.order):
+    if retry_of is None and query.kind != "settle" and not fits(asked):
         _void(turn, "the solver's question does not fit an entry")
         return
     turn.set_plan(round=Round(ctx, query, retries), rounds=ctx.round)
@@ -555,8 +557,8 @@ def _released(turn: _Turn, effect: Released) -> None:
     turn.say(_signals(plan, current, release))
     summed = to_text(_release_words(release))
     transcript = transcript_digest(plan.transcript, current.query, summed)
-    if plan.cohort is None:
-        turn.state = replace(turn.state, attendance=plan.attendance)
+    if plan.cohort is None and plan.attendance is not None:
+        turn.state = replace(turn.state, past=turn.state.past.after(plan.attendance))
     turn.set_plan(cohort=release.cohort, round=None, transcript=transcript)
     if current.query.kind == "commit":
         _decide(turn, _release_words(release), effect.attached)
@@ -573,14 +575,18 @@ def _release_words(release: Total | Choice) -> Words:
 
 
 def _signals(plan: Plan, current: Round, release: Total | Choice) -> SharedSignals:
-    return SharedSignals(
+    """What a round released: its words where an entry holds them, and their digest always."""
+    words = _release_words(release)
+    signals = SharedSignals(
         plan=plan.id,
         round=current.ctx.round,
         query=current.ctx.query,
-        words=to_text(_release_words(release)),
+        words=to_text(words),
+        digest=hashlib.sha256(to_bytes(words)).hexdigest(),
         cohort=release.cohort,
         exact=release.exact if isinstance(release, Total) else False,
     )
+    return signals if fits(signals) else signals.model_copy(update={"words": None})
 
 
 def _aborted(turn: _Turn, effect: Aborted) -> None:

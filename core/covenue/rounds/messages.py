@@ -10,6 +10,7 @@ from covenue_contracts.canonical import ProfileBroken, ValidationError, digest, 
 from covenue_contracts.contract import Contract
 from covenue_contracts.envelope import Decline, Envelope, Join, Upload
 from covenue_contracts.ledger import Submit
+from covenue_contracts.plan import PlanOpen
 from covenue_contracts.shared import Query
 
 JOIN = "join"
@@ -71,7 +72,13 @@ def plan_id(order: str, ordinal: int, number: int) -> str:
     return sha256(b"covenue/plan/1", order.encode(), str(ordinal).encode(), str(number).encode())
 
 
+def opened_digest(opened: PlanOpen) -> str:
+    """Names all that a plan opened with: goal, mode, time, roster, seed."""
+    return digest(opened, "covenue/opened/1")
+
+
 def round_context(  # noqa: PLR0917 -- the fields of ctx in the order of privacy.md 4
+    opened: str,
     plan: str,
     number: int,
     roster: str,
@@ -84,6 +91,7 @@ def round_context(  # noqa: PLR0917 -- the fields of ctx in the order of privacy
     """The context that binds a round. Source: privacy.md, section 4."""
     bound = sha256(
         b"covenue/ctx/1",
+        opened.encode(),
         plan.encode(),
         str(number).encode(),
         roster.encode(),

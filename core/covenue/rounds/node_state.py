@@ -16,6 +16,7 @@ from covenue.privacy.accountant import Account
 from covenue.privacy.composition import Mechanism
 from covenue.privacy.guards import (
     Attendance,
+    Past,
 )
 from covenue_contracts.contract import Contract
 from covenue_contracts.ledger import (
@@ -35,6 +36,9 @@ from covenue_contracts.plan import (
 )
 from covenue_contracts.privacy import Charge
 
+Continues = Callable[[Goal, Goal], bool]
+"""Whether a plan's goal is one that an order's goal may come to."""
+
 BuildProblem = Callable[[Goal, Sequence[Member], Member, Snapshot], LocalProblem]
 
 
@@ -45,6 +49,7 @@ class Self:
     key: SigningKey
     master: bytes
     build: BuildProblem
+    continues: Continues
     mechanism: Mechanism
     schema_digest: Callable[[str], str]
 
@@ -75,7 +80,7 @@ class View:
     """What the coordinator's log says, as far as this node has read it.
 
     orders, plans: how many orders there were, and how many plans of the newest. attendance: of
-    this plan; before: of the last plan that released a total. distrust: why this node takes no
+    this plan; past: whose inputs were in the plans that may have released a total. distrust: why this node takes no
     part, however the coordinator asks.
     """
 
@@ -95,7 +100,7 @@ class View:
     killed: bool = False
     closed: bool = True
     attendance: Attendance | None = None
-    before: Attendance | None = None
+    past: Past = field(default_factory=Past)
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,10 @@ class Owed:
 
 @dataclass(frozen=True)
 class Deed:
-    """What a go obliged this node to: planned words, its order id once acted, what came of it."""
+    """What a go obliged this node to: planned words, its order id once acted, what came of it.
+
+    orders: how many orders the coordinator's log held then; a settlement counts those of its own.
+    """
 
     plan: str
     planned: Words
@@ -119,6 +127,7 @@ class Deed:
     actions: Actions | None = None
     valid_until: int = 0
     outcomes: tuple[Outcome, ...] | None = None
+    orders: int = 0
 
     @property
     def open(self) -> bool:

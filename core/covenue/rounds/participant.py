@@ -46,7 +46,6 @@ from covenue.privacy.guards import (
     differencing,
     fixed_cohort,
     large_enough,
-    needs_consent,
     remembered,
 )
 from covenue.rounds.messages import (
@@ -54,6 +53,7 @@ from covenue.rounds.messages import (
     JOIN,
     PAYLOADS,
     open_message,
+    opened_digest,
     plan_id,
     query_digest,
     round_context,
@@ -70,7 +70,7 @@ from covenue.rounds.node_state import (
     Step,
     View,
 )
-from covenue.rounds.votes import choice_text, sign_vote, votes_of
+from covenue.rounds.votes import choice_text, is_abort, sign_vote, votes_of
 from covenue_contracts.canonical import canonical, digest, sha256
 from covenue_contracts.contract import Contract
 from covenue_contracts.envelope import Decline, Join, Upload
@@ -102,6 +102,7 @@ from covenue_contracts.shared import Query, SharedSignals
 ANSWER_QUERY = Query(kind="depth", after=None, multipliers=None, points=())
 COMMIT_QUERY = Query(kind="commit", after=None, multipliers=None, points=())
 SETTLE_QUERY = Query(kind="settle", after=None, multipliers=None, points=())
+NOBODY = Attendance((), ())
 
 
 @dataclass
@@ -186,8 +187,7 @@ def _read(  # noqa: PLR0912 -- one arm a kind
         return
     match body:
         case Order():
-            turn.see(order=body, orders=turn.state.view.orders + 1, plans=0)
-            turn.set(deeds=(), counted=None)
+            _read_order(turn, body)
         case PlanOpen():
             _read_open(turn, body)
         case PlanJoined():
@@ -215,6 +215,19 @@ def _read(  # noqa: PLR0912 -- one arm a kind
             pass
 
 
+def _read_order(turn: _Turn, order: Order) -> None:
+    """Begin an order; in the middle of a plan it would change the rules that the plan began with.
+
+    What is still open at the venue stays, whoever orders next: it has to be reconciled.
+    """
+    view = turn.state.view
+    if not view.closed:
+        turn.see(distrust="order-in-plan")
+        return
+    turn.see(order=order, orders=view.orders + 1, plans=0)
+    turn.set(deeds=tuple(deed for deed in turn.state.deeds if deed.open), counted=None)
+
+
 def _read_submit(turn: _Turn, body: Submit) -> None:
     """Tick off what the coordinator has; a message of ours that our log lacks stops this node."""
     state = turn.state
@@ -234,7 +247,7 @@ def _foreign(view: View, body: Contract) -> bool:
 
 def _read_open(turn: _Turn, opened: PlanOpen) -> None:
     view = turn.state.view
-    has_released = view.cohort is not None
+    has_released = view.cohort is not None or _voted_for_a_total(turn.state)
     turn.set(
         view=View(
             order=view.order,
@@ -242,7 +255,7 @@ def _read_open(turn: _Turn, opened: PlanOpen) -> None:
             plans=max(view.plans, opened.number + 1),
             plan=opened,
             closed=False,
-            before=view.attendance if has_released else view.before,
+            past=view.past.after(view.attendance or NOBODY) if has_released else view.past,
             distrust="" if _is_next_plan(view, opened) else "plan-unproven",
         ),
         outbox=(),
@@ -252,6 +265,14 @@ def _read_open(turn: _Turn, opened: PlanOpen) -> None:
         memories={d: m for d, m in turn.state.memories.items() if d in turn.state.kept},
         kept=(),
     )
+
+
+def _voted_for_a_total(state: State) -> bool:
+    """Whether this node's vote may have brought about a total that the log does not show."""
+    plan, opened = state.plan, state.view.plan
+    if plan is None or opened is None or plan.plan != opened.plan:
+        return False
+    return any(not is_abort(choice) for choice in plan.votes.values())
 
 
 def _is_next_plan(view: View, opened: PlanOpen) -> bool:
@@ -270,10 +291,13 @@ def _is_next_plan(view: View, opened: PlanOpen) -> bool:
 
 
 def _read_joined(turn: _Turn, joined: PlanJoined, blobs: Mapping[str, bytes]) -> None:
-    """Check every join for oneself: the coordinator's word alone is not enough."""
+    """Check every join for oneself: the coordinator's word alone is not enough.
+
+    A plan's members are fixed once: a second list would be another cohort.
+    """
     view = turn.state.view
     joins: dict[str, Join] = {}
-    distrust = view.distrust
+    distrust = view.distrust if view.attendance is None else "joined-twice"
     roster = set() if view.order is None else {m.did for m in view.order.roster.members}
     for member in joined.members:
         join = _checked_join(joined.plan, member.did, blobs.get(member.envelope, b""))
@@ -318,6 +342,8 @@ def _read_query(turn: _Turn, asked: QueryAsked) -> None:
 def _read_total(turn: _Turn, signals: SharedSignals) -> None:
     view, state = turn.state.view, turn.state
     asked, plan = view.query, state.plan
+    if asked is None or not set(signals.cohort) <= set(asked.expected):
+        turn.see(distrust="total-unproven")
     turn.see(query=None, cohort=view.cohort or signals.cohort)
     is_in = plan is not None and plan.plan == signals.plan and turn.own.did in signals.cohort
     if view.cohort is None and is_in and plan is not None and plan.pinned is not None:
@@ -361,7 +387,13 @@ def _read_go(turn: _Turn, go: PlanGo) -> None:
     if plan is None or plan.planned is None or plan.plan != go.plan:
         return
     if turn.own.did in {c.did for c in go.commitments}:
-        deed = Deed(go.plan, plan.planned, actions=plan.actions, valid_until=int(go.valid_until))
+        deed = Deed(
+            go.plan,
+            plan.planned,
+            actions=plan.actions,
+            valid_until=int(go.valid_until),
+            orders=turn.state.view.orders,
+        )
         turn.set(deeds=(*turn.state.deeds, deed))
 
 
@@ -396,11 +428,12 @@ def _take_snapshot(turn: _Turn, pinned: SnapshotPinned, event: Event) -> None:
 
 
 def _unagreed(turn: _Turn, order: Order) -> str:
-    """Why this node takes no part in a cohort as small as the order allows."""
-    sees = turn.own.mechanism.stage.coordinator_sees_everything
-    if not needs_consent(order.policy, len(order.roster.members), sees_everything=sees):
-        return ""
-    return "" if all_consent(order) else "policy-unsigned"
+    """Why this node takes no part in an order that its members did not agree to.
+
+    Where the coordinator sees every answer anyway there is nothing that consent could protect.
+    """
+    hides = not turn.own.mechanism.stage.coordinator_sees_everything
+    return "order-unsigned" if hides and not all_consent(order) else ""
 
 
 def _build(
@@ -412,8 +445,10 @@ def _build(
     member = next((m for m in view.order.roster.members if m.did == own.did), None)
     if member is None:
         return None, "not-in-roster"
+    goal = view.plan.goal
+    if not own.continues(view.order.goal, goal):
+        return None, "goal-unproven"
     try:
-        goal = view.plan.goal
         return own.build(goal, view.order.roster.members, member, snapshot), ""
     except CovenueError:
         return None, "no-problem"
@@ -525,6 +560,7 @@ def _context(turn: _Turn, asked: QueryAsked) -> RoundContext:
     view = turn.state.view
     assert view.plan is not None  # noqa: S101 -- a query has its plan
     return round_context(
+        opened_digest(view.plan),
         asked.plan,
         asked.round,
         view.plan.roster,
@@ -553,9 +589,10 @@ def _refusal(turn: _Turn, asked: QueryAsked) -> str:
         return "cohort-unproven"
     if not large_enough(policy, own.mechanism.stage.least_cohort, asked.expected):
         return "cohort-too-small"
-    now = view.attendance or Attendance((), ())
-    if differencing(policy, view.before, now, noised=noised) == "void":
+    if differencing(policy, view.past, view.attendance or NOBODY, noised=noised) == "void":
         return "differencing"
+    if asked.query.kind == "disclose" and not own.mechanism.stage.coordinator_sees_everything:
+        return "disclose"
     problem = _problem(turn)
     account = turn.state.accounts[problem.space.signal]
     kind = asked.query.kind if asked.query.kind in {"commit", "settle"} else "answer"
@@ -599,7 +636,7 @@ def _asked_words(turn: _Turn, asked: QueryAsked) -> tuple[Words, bytes]:
         return _settle_words(turn, asked), b""
     if query.kind == "commit":
         actions, words, kept = problem.commit(query, memory, asked.plan)
-        commitment = _commitment(turn, asked.plan, actions)
+        commitment = _commitment(turn, asked, actions)
         turn.set_plan(
             actions=actions, planned=words, commitment=commitment, commit_query=asked.digest
         )
@@ -611,9 +648,13 @@ def _asked_words(turn: _Turn, asked: QueryAsked) -> tuple[Words, bytes]:
     return words, b""
 
 
-def _commitment(turn: _Turn, plan: str, actions: Actions) -> str:
-    """SHA-256(tag | 32-byte nonce from the master key | canonical actions), length-prefixed."""
-    nonce = derive(turn.own.master, b"commitment", plan.encode())
+def _commitment(turn: _Turn, asked: QueryAsked, actions: Actions) -> str:
+    """SHA-256(tag | 32-byte nonce from the master key | canonical actions), length-prefixed.
+
+    A nonce for each round: equal actions in two rounds must not show as equal.
+    """
+    number = str(asked.round).encode()
+    nonce = derive(turn.own.master, b"commitment", asked.plan.encode(), number)
     return sha256(b"covenue/commitment/1", nonce, canonical(actions))
 
 
@@ -633,13 +674,14 @@ def _settle_words(turn: _Turn, asked: QueryAsked) -> Words:
     view = state.view
     assert view.plan is not None  # noqa: S101 -- a query has its plan
     zero = frozen(np.zeros(len(view.plan.goal.remaining), dtype=np.int64))
+    deeds = [deed for deed in state.deeds if deed.orders == view.orders]
     acted = [
         Acted(deed.planned, deed.actions, deed.outcomes)
-        for deed in state.deeds
+        for deed in deeds
         if deed.order is not None and deed.actions is not None
     ]
     executed, unknown = problem.settle(asked.query, acted)
-    planned = total([zero, *(deed.planned for deed in state.deeds)])
+    planned = total([zero, *(deed.planned for deed in deeds)])
     cumulative = frozen(np.concatenate([executed, unknown, planned]))
     turn.set(sent_settle={**state.sent_settle, asked.round: cumulative})
     return cumulative if state.counted is None else subtract(cumulative, state.counted)
@@ -658,7 +700,7 @@ def _hear(turn: _Turn) -> None:
         return
     fresh = view.messages[plan.heard :]
     turn.set_plan(heard=len(view.messages))
-    for message in fresh:
+    for message in (message for message in fresh if message.round == view.query.round):
         body = base64.b64decode(message.body)
         _stage(turn, message.round, Received("", message.phase, body))
 
@@ -690,6 +732,8 @@ def _vote(turn: _Turn, number: int, sign: Sign) -> None:
     if plan.votes.get(number, choice) != choice:
         return
     turn.set_plan(votes={**plan.votes, number: choice})
+    if not sign.abort and plan.pinned is not None:
+        turn.set(snapshot=plan.pinned)
     signature = sign_vote(turn.own.key, plan.plan, number, choice)
     _stage(turn, number, Signed(sign.choice, sign.abort, signature))
 

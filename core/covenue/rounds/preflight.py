@@ -21,7 +21,7 @@ from covenue.hooks.domains import Domain, LocalProblem
 from covenue.hooks.engines import Engine
 from covenue.hooks.solvers import Solver
 from covenue.hooks.venues import VenueAdapter
-from covenue.identity.consents import consent
+from covenue.identity.consents import agreed
 from covenue.identity.roster import make_roster
 from covenue.numerics.words import check_headroom
 from covenue.privacy.composition import Mechanism
@@ -37,10 +37,9 @@ from covenue.rounds import participant
 from covenue.rounds.identities import Identity, demo_identity
 from covenue.rounds.messages import query_digest
 from covenue.rounds.parts import domain_of, mechanism_of, solver_of
-from covenue.rounds.room import check_order, question_fits
+from covenue.rounds.room import check_order, fits
 from covenue.rounds.scenario import OrderEntry, PartyEntry, ScenarioFile
 from covenue_contracts.canonical import sha256
-from covenue_contracts.ledger import DsseSignature
 from covenue_contracts.plan import Goal, Member, Order, PluginRef, QueryAsked, Roster
 
 NO_PLAN = "0" * 64
@@ -214,9 +213,8 @@ def _check_orders(prepared: Prepared) -> None:
     who = {name: preview(scenario, name) for name in _names(scenario)}
     roster = make_roster(who["coordinator"].key.did, members_of(scenario, who))
     keys = [who[entry.name].key for entry in scenario.parties]
-    consents = consent(keys, scenario.policy, roster)
     for entry, goal in zip(scenario.orders, prepared.goals, strict=True):
-        order = order_of(scenario, entry, goal, roster, prepared.plugins, consents=consents)
+        order = agreed(order_of(scenario, entry, goal, roster, prepared.plugins), keys)
         with placed(str(scenario.path), "domain.goal"):
             check_order(order)
             _check_first_question(prepared, order)
@@ -243,7 +241,7 @@ def _check_first_question(prepared: Prepared, order: Order) -> None:
         cohort_fixed=False,
         retry_of=None,
     )
-    if not question_fits(asked, order):
+    if not fits(asked):
         raise EntryTooLarge(
             f"solver '{order.solver}' asks what no entry of the ledger holds: "
             f"{len(query.points)} points, answered by {width} words",
@@ -358,8 +356,6 @@ def order_of(
     goal: Goal,
     roster: Roster,
     plugins: Sequence[PluginRef],
-    *,
-    consents: Sequence[DsseSignature],
 ) -> Order:
     """An order of a scenario, as the ledger records it."""
     return Order(
@@ -370,7 +366,7 @@ def order_of(
         until=str(entry.until),
         roster=roster,
         policy=scenario.policy,
-        consents=tuple(consents),
+        consents=(),
         deadlines=scenario.deadlines,
         plugins=tuple(plugins),
         solver=scenario.solver,

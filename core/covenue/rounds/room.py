@@ -8,10 +8,8 @@ from covenue.errors import EntryTooLarge
 from covenue.ledger.entries import room_beside
 from covenue_contracts.contract import INTEGER_DIGITS, Contract
 from covenue_contracts.ledger import ENTRY_BYTES_MAX
-from covenue_contracts.plan import Order, PlanClose, PlanSettled, QueryAsked
-from covenue_contracts.shared import SharedSignals
+from covenue_contracts.plan import Order, PlanClose, PlanSettled
 
-WORD_BYTES = 8
 WORST_WORD = str(-(2**63))
 WORST_GROWTH = INTEGER_DIGITS + 1
 WORST_REASON = "." * 4096
@@ -44,21 +42,6 @@ def check_order(order: Order) -> None:
 def fits(body: Contract) -> bool:
     """Whether a body fits an entry, whoever writes it and when."""
     return room_beside(body) >= 0
-
-
-def question_fits(asked: QueryAsked, order: Order) -> bool:
-    """Whether a question fits an entry, and so do the total of its round and of the settlement."""
-    settlement = 3 * len(order.goal.remaining)
-    dids = tuple(member.did for member in order.roster.members)
-    return fits(asked) and _total_fits(max(asked.width, settlement), dids)
-
-
-def _total_fits(width: int, cohort: tuple[str, ...]) -> bool:
-    """Whether the sum of answers of so many words fits; words are written in base64."""
-    empty = SharedSignals(
-        plan=NO_DIGEST, round=0, query=NO_DIGEST, words="", cohort=cohort, exact=False
-    )
-    return room_beside(empty) >= -(-width * WORD_BYTES // 3) * 4 + len(str(2**53))
 
 
 def _too_large(what: str, width: int, members: int) -> EntryTooLarge:

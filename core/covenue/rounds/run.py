@@ -203,7 +203,8 @@ class NodeProcess:
             checkpoint=base64.b64encode(tail.checkpoint).decode("ascii"),
         )
         entries = tuple(read_entry(data) for data in tail.entries)
-        self._take(node_state.Event(int(clock.wall), body, entries, tail.blobs), clock)
+        _, blobs = unpack(bundle)  # named by their own digests, as after a restart
+        self._take(node_state.Event(int(clock.wall), body, entries, blobs), clock)
         self._followed = followed
 
     def _pin(self, clock: ClockReading) -> None:

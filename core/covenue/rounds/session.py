@@ -10,7 +10,7 @@ from typing import Any, cast
 from covenue.errors import BadInput, ForeignLedger, replaced
 from covenue.hooks.domains import OpenedParty, Section
 from covenue.hooks.ledgers import LedgerBackend
-from covenue.identity.consents import consent
+from covenue.identity.consents import agreed
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
 from covenue.registry.load import Registry
@@ -144,9 +144,8 @@ def _orders(
     scenario = prepared.scenario
     roster = make_roster(who["coordinator"].key.did, members_of(scenario, who))
     keys = [who[entry.name].key for entry in scenario.parties]
-    consents = consent(keys, scenario.policy, roster)
     return tuple(
-        (entry, order_of(scenario, entry, goal, roster, prepared.plugins, consents=consents))
+        (entry, agreed(order_of(scenario, entry, goal, roster, prepared.plugins), keys))
         for entry, goal in zip(scenario.orders, prepared.goals, strict=True)
     )
 
@@ -263,6 +262,7 @@ def _node(
         identity.key,
         identity.master,
         builder(prepared.domain, party.entry.config),
+        prepared.domain.continues,
         prepared.mechanism,
         schema_digest,
     )

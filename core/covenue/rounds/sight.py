@@ -11,7 +11,7 @@ from covenue.hooks.domains import EMPTY, LocalProblem, Section
 from covenue.hooks.privacy import PrivacyStage
 from covenue.identity.dsse import decode_base64
 from covenue.ledger.audit_log import AuditLog
-from covenue.numerics.words import Words, from_text, integers
+from covenue.numerics.words import Words, from_text, integers, total, words
 from covenue.rounds.messages import open_message
 from covenue_contracts.envelope import Upload
 from covenue_contracts.ledger import Submit
@@ -75,8 +75,15 @@ def first_sight(log: AuditLog, stage: PrivacyStage, names: Mapping[str, str]) ->
             words = _seen(log, stage, body, asked.width)
             seen = seen if words is None else {**seen, names[body.sender]: words}
         elif isinstance(body, SharedSignals) and opened is not None and asked is not None:
-            return Sight(opened, asked, seen, from_text(body.words))
+            return Sight(opened, asked, seen, _summed(body, seen, stage))
     return None
+
+
+def _summed(body: SharedSignals, seen: Mapping[str, Words], stage: PrivacyStage) -> Words:
+    """The total; where its entry holds no words and nothing is masked, the sum of what was seen."""
+    if body.words is not None:
+        return from_text(body.words)
+    return total(list(seen.values())) if stage.coordinator_sees_everything else words([])
 
 
 def _seen(log: AuditLog, stage: PrivacyStage, sent: Submit, width: int) -> Words | None:

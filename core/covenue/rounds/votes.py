@@ -19,6 +19,11 @@ def choice_text(choice: str, *, abort: bool) -> str:
     return f"{'abort' if abort else 'total'}:{choice}"
 
 
+def is_abort(text: str) -> bool:
+    """Whether a signed choice is an abort."""
+    return text.startswith("abort:")
+
+
 def sign_vote(key: SigningKey, plan: str, number: int, text: str) -> bytes:
     """A node's signature over its choice."""
     return key.sign(TAG, vote_bytes(plan, number, text))

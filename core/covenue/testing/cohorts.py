@@ -19,7 +19,7 @@ from covenue.hooks.engines import TailReply
 from covenue.hooks.ledgers import LedgerBackend, Seal
 from covenue.hooks.privacy import PrivacyStage
 from covenue.hooks.venues import NEVER_SEEN, NeverSeen, Snapshot
-from covenue.identity.consents import consent
+from covenue.identity.consents import agreed
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog, blob_digest
 from covenue.numerics.words import Words, words
@@ -535,7 +535,9 @@ class Cohort:
             return self.domain.problem(goal, members, member, snapshot, {})
 
         master = identity(*self._role(index)).master
-        return node_state.Self(key, master, build, self.mechanism, lambda _: NO_SCHEMA)
+        return node_state.Self(
+            key, master, build, self.domain.continues, self.mechanism, lambda _: NO_SCHEMA
+        )
 
     def _resolve(self, order: Order) -> Parts:
         return Parts(self.domain.coupling, TrialSolver(), self.mechanism)
@@ -553,7 +555,7 @@ class Cohort:
             reason="a test",
         )
         keys = [_keyed(*self._role(i))[0] for i in range(s.parties)]
-        return Order(
+        order = Order(
             goal=ladder_goal(s.quantity, s.pace),
             mode=s.mode,
             plans_max=s.plans,
@@ -561,7 +563,7 @@ class Cohort:
             until=str(START + 10**9 * SECOND),
             roster=roster,
             policy=policy,
-            consents=consent(keys, policy, roster),
+            consents=(),
             deadlines=Deadlines(
                 join=str(SECOND),
                 upload=str(SECOND),
@@ -578,6 +580,7 @@ class Cohort:
             retries=s.retries,
             seed="0" * 64,
         )
+        return agreed(order, keys)
 
     def _pass(self, nanoseconds: int) -> None:
         self.now += nanoseconds

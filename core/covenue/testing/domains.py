@@ -221,6 +221,11 @@ class LadderDomain:
             least if isinstance(least, int) else 0,
         )
 
+    def continues(self, order: Goal, plan: Goal) -> bool:
+        """The same terms, and no more left than the order began with."""
+        same = plan.model_copy(update={"remaining": order.remaining}) == order
+        return same and int(plan.remaining[0]) <= int(order.remaining[0])
+
     def coupling(self, goal: Goal, members: Sequence[Member]) -> Coupling:
         """The public side of one plan."""
         return LadderCoupling(goal, len(members))

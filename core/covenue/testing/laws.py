@@ -13,7 +13,7 @@ from covenue.hooks.domains import Memory
 from covenue.hooks.privacy import PlanContext
 from covenue.ledger.entries import Entry
 from covenue.numerics.words import from_text, integers
-from covenue.rounds.messages import query_digest, round_context
+from covenue.rounds.messages import opened_digest, query_digest, round_context
 from covenue.rounds.votes import votes_of
 from covenue.testing.cohorts import Cohort
 from covenue.testing.trials import TrialProblem
@@ -73,6 +73,7 @@ def totals_are_plain_sums(cohort: Cohort, record: Record) -> Sentences:
             continue
         answers = [oracle.words(did, asked) for did in signals.cohort]
         plain = tuple(sum(column) for column in zip(*answers, strict=True))
+        assert signals.words is not None
         said = integers(from_text(signals.words))
         if said != plain:
             yield f"round {signals.round} released {said}, the plain sum is {plain}"
@@ -200,10 +201,12 @@ def _may_be_free(cohort: Cohort, record: Record, sent: object) -> bool:
 def _proves(cohort: Cohort, record: Record, abort: RoundAbort) -> bool:
     asked = record.rounds[abort.plan, abort.round]
     plan = PlanContext(abort.plan, "", (), cohort.order.policy, b"", {}, votes_of(abort.plan))
+    opened = record.plans[abort.plan]
     ctx = round_context(
+        opened_digest(opened),
         abort.plan,
         abort.round,
-        record.plans[abort.plan].roster,
+        opened.roster,
         asked.digest,
         asked.width,
         cohort.mechanism.name,

@@ -7,7 +7,7 @@ from typing import Any
 from covenue.hooks.dialects import Dialect
 from covenue.hooks.domains import OpenedParty, OpenedPlan, PartyConfig, Scenario, Section
 from covenue_contracts.plan import Goal, Member
-from covenue_domain_arbitrage.coupling import ArbitrageCoupling, coupling
+from covenue_domain_arbitrage.coupling import ArbitrageCoupling, continues, coupling
 from covenue_domain_arbitrage.dialect import ARBSPHERE
 from covenue_domain_arbitrage.goals import parse_goal, read_terms
 from covenue_domain_arbitrage.opened import opened_figures
@@ -28,6 +28,10 @@ class Arbitrage:
     def goal(self, config: PartyConfig, file: str = "") -> Goal:
         """The goal of an order; fields and errors as in `goals.parse_goal`."""
         return parse_goal(config, file)
+
+    def continues(self, order: Goal, plan: Goal) -> bool:
+        """The same terms, but for what has to be brought back and what may still be taken."""
+        return continues(order, plan)
 
     def coupling(self, goal: Goal, members: Sequence[Member]) -> ArbitrageCoupling:
         """The public side of one plan."""
@@ -79,9 +83,9 @@ def against(
     references: Mapping[str, str | int],
     *,
     most: str | int | None = None,
-    scale_bits: int = 24,
-    value_bits: int = 24,
-    band: int = 256,
+    scale_bits: int = 26,
+    value_bits: int = 26,
+    band: int = 128,
     jumps: bool = False,
 ) -> Goal:
     """A goal for notebooks: take what is worth something at these references, owe nothing.

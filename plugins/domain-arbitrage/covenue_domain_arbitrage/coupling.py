@@ -153,3 +153,17 @@ class ArbitrageCoupling:
 def coupling(goal: Goal, members: Sequence[Member]) -> ArbitrageCoupling:
     """The coupling of one plan; the order of members does not matter."""
     return ArbitrageCoupling(goal, len(members))
+
+
+def continues(order: Goal, plan: Goal) -> bool:
+    """Whether a plan's goal is the order's, but for `least` and `remaining`.
+
+    What remains can exceed the bound by what is owed: that has to be brought back first.
+    """
+    terms = {**plan.terms, "least": order.terms.get("least")}
+    same = plan.model_copy(update={"remaining": order.remaining, "terms": terms}) == order
+    if not same:
+        return False
+    least = read_terms(plan).least
+    rows = zip(plan.remaining, order.remaining, least, strict=True)
+    return all(int(left) <= int(most) + max(0, owed) for left, most, owed in rows)

@@ -137,7 +137,8 @@ SHARED_SIGNALS = Record(
         Field("plan", "plan_hash"),
         Field("round", "round_number"),
         Field("query", "query_hash"),
-        Field("words", "words_hex", Hex()),
+        Field("words", "words_hex", Maybe(Hex())),
+        Field("digest", "words_hash"),
         Field("cohort", "cohort"),
         Field("exact", "is_exact"),
     )

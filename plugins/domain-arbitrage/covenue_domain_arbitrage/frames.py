@@ -1,6 +1,7 @@
 """Tables of pools from a notebook: arrays and data frames become a batch of pools."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,26 @@ from covenue_contracts.energibridge import Asset, ClockStamp
 
 COLUMNS = ("asset_a", "asset_b", "reserve_a", "reserve_b", "fee_ppm")
 DECIMALS = 9
-NATIVE_MOST = 2**62
+NATIVE_MOST = 2**60
 AT_NO_TIME = ClockStamp(venue_time=None, local_time="0", clock="none", offset="0", half_width="0")
 
 
-def batch_of(given: Any, assets: Sequence[str]) -> PoolBatch:
+def batch_of(given: Any, assets: Sequence[str], band: int) -> PoolBatch:
     """Pools from an array of shape (n, 5), rows of five, or a frame with columns `COLUMNS`.
 
     Assets are names, or numbers from 0 in the order of `assets`; reserves are in units and are
-    rounded down to 9 decimals. Raises BadInput, naming the row and the column.
+    rounded down to 9 decimals, or to as many as leave room for what a pool may be paid within the
+    band. Raises BadInput, naming the row and the column.
     """
     rows = _rows(given)
+    decimals = _decimals(rows, band)
     sides = [[_asset(row, c, number, assets) for c in (0, 1)] for number, row in enumerate(rows)]
-    reserves = [[_native(row[c], c, number) for c in (2, 3)] for number, row in enumerate(rows)]
+    reserves = [
+        [_native(row[c], c, number, decimals) for c in (2, 3)] for number, row in enumerate(rows)
+    ]
     return PoolBatch(
         "notebook",
-        tuple(Asset(name=name, decimals=DECIMALS) for name in assets),
+        tuple(Asset(name=name, decimals=decimals) for name in assets),
         tuple(f"pool-{number}" for number in range(len(rows))),
         sides=np.array(sides, dtype=np.int64).reshape(-1, 2),
         reserves=np.array(reserves, dtype=np.int64).reshape(-1, 2),
@@ -67,12 +72,21 @@ def _asset(row: Sequence[Any], column: int, number: int, assets: Sequence[str]) 
                f"name one of the {len(assets)} assets, or its number from 0")  # fmt: skip
 
 
-def _native(value: Any, column: int, number: int) -> int:
+def _decimals(rows: Sequence[Sequence[Any]], band: int) -> int:
+    """As many decimals as fit the largest reserve, at most 9."""
+    reserves = (row[column] for row in rows for column in (2, 3))
+    numbers = (r for r in reserves if isinstance(r, int | float) and isfinite(r))
+    largest = max(numbers, default=0)
+    fitting = (d for d in range(DECIMALS, 0, -1) if largest * band * 10**d <= NATIVE_MOST)
+    return next(fitting, 0)
+
+
+def _native(value: Any, column: int, number: int, decimals: int) -> int:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and 0 < value * 10**DECIMALS <= NATIVE_MOST:
-        return int(value * 10**DECIMALS)
+    if is_number and 1 <= value * 10**decimals <= NATIVE_MOST:
+        return int(value * 10**decimals)
     raise _bad(str(value), f"row {number}, {COLUMNS[column]}", "a reserve does not fit",
-               "give a positive number of units below 4.6e9")  # fmt: skip
+               "give a positive number of units that leaves room within the band")  # fmt: skip
 
 
 def _fee(value: Any, number: int) -> int:

@@ -27,10 +27,10 @@ ASSETS_MOST = 200
 NAME_MOST = 64
 DEFAULTS: Mapping[str, Scalar] = {
     "most": None,
-    "scale_bits": 24,
-    "value_bits": 24,
+    "scale_bits": 26,
+    "value_bits": 26,
     "slope_bits": 20,
-    "band": 256,
+    "band": 128,
     "margin": None,
     "floor": "1",
     "jumps": False,
@@ -145,10 +145,12 @@ def read_terms(goal: Goal) -> Terms:
         scale_bits=_bits("scale_bits", terms.get("scale_bits"), ""),
         value_bits=_bits("value_bits", terms.get("value_bits"), ""),
         slope_bits=_bits("slope_bits", terms.get("slope_bits"), ""),
-        floor=int(str(terms.get("floor", "0"))),
+        floor=_count(terms, "floor"),
         band=_band(terms.get("band"), ""),
         jumps=_flag("jumps", terms.get("jumps"), ""),
     )
+    if any(not FINEST_REFERENCE <= r <= GREATEST_REFERENCE for r in read.references):
+        raise _misfit("references", terms.get("references"), "references from 2^16 to 2^60", "")
     if len(read.remaining) != len(assets):
         raise _misfit("remaining", len(read.remaining), "one amount an asset", "")
     return read
@@ -227,9 +229,18 @@ def _counts(
     items = value if isinstance(value, list | tuple) else ()
     least = -GREATEST_BOUND if signed else least
     whole = all(isinstance(item, str) and WHOLE.fullmatch(item) for item in items)
-    if len(items) != len(assets) or not whole or any(int(item) < least for item in items):
+    if len(items) != len(assets) or not whole:
+        raise _misfit(name, value, "one whole number an asset, as text", "")
+    if any(not least <= int(item) <= GREATEST_BOUND for item in items):
         raise _misfit(name, value, "one whole number an asset, as text", "")
     return tuple(int(item) for item in items)
+
+
+def _count(terms: Mapping[str, object], name: str) -> int:
+    value = terms.get(name)
+    if not isinstance(value, str) or not WHOLE.fullmatch(value) or int(value) < 1:
+        raise _misfit(name, value, "a positive whole number, as text", "")
+    return int(value)
 
 
 def _bits(name: str, value: object, file: str) -> int:

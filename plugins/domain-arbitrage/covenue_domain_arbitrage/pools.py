@@ -29,6 +29,7 @@ PPM = 1_000_000
 SLACK = 2.0**-50
 RECEIVED_SLACK = 2.0**-47
 FLOAT_MOST = 2.0**62
+WORD_MOST = 2**62
 
 
 @dataclass(frozen=True)
@@ -186,11 +187,15 @@ def pools_of(batch: PoolBatch, terms: Terms) -> Pools:
 
 @dataclass(frozen=True)
 class Mostly:
-    """Upper bounds of an answer: |net words| by coordinate, the value word, any slope word."""
+    """Upper bounds of an answer: |net words| by coordinate, the value word, any slope word.
+
+    native: the most native units that one swap or leg pays or receives.
+    """
 
     amounts: Floats
     value: float
     slope: float
+    native: float = 0.0
 
 
 def most_words(pools: Pools) -> Mostly:
@@ -201,6 +206,7 @@ def most_words(pools: Pools) -> Mostly:
     amounts = np.zeros(len(pools.terms.assets))
     slopes = np.zeros(len(pools.terms.assets))
     most = np.zeros((2, len(pools.batch.pools)))
+    native = 0.0
     for pays, gets in ((0, 1), (1, 0)):
         r_in, r_out = pools.reserves[:, pays], pools.reserves[:, gets]
         v_in, v_out = low[pools.coordinates[:, pays]], high[pools.coordinates[:, gets]]
@@ -208,11 +214,13 @@ def most_words(pools: Pools) -> Mostly:
         gain = np.maximum(np.sqrt(r_out * v_out) - np.sqrt(r_in * v_in / pools.keep), 0.0)
         np.add.at(amounts, pools.coordinates[:, pays], np.maximum(paid, r_in))
         most[pays] = gain * gain
+        native = max(native, float((paid * pools.units[:, pays]).max(initial=0.0)))
         np.add.at(slopes, pools.coordinates[:, gets], _steepest(pools, high))
     return Mostly(
         amounts * float(2**pools.terms.scale_bits),
         fsum(most.max(axis=0).tolist()) * float(2**pools.terms.value_bits),
         float(slopes.max()) * float(2**pools.terms.slope_bits),
+        native * (1.0 + SLACK),
     )
 
 
@@ -224,12 +232,16 @@ def _steepest(pools: Pools, high: Floats) -> Floats:
 
 def check_headroom(most: Mostly, terms: Terms, bound: int) -> None:
     """Raise HeadroomMissing, naming the coordinate, where an answer could pass a word's bound."""
+    bound = min(bound, WORD_MOST)
     for asset, words in zip(terms.assets, most.amounts.tolist(), strict=True):
         if words >= bound:
             raise _no_headroom(f"'{asset}': net amounts", words, bound, "scale_bits",
                                terms.scale_bits, f", or band below {terms.band}")  # fmt: skip
     if most.value >= bound:
         raise _no_headroom("'value': values", most.value, bound, "value_bits", terms.value_bits)
+    if most.native >= WORD_MOST:
+        raise _no_headroom("'native units': what a pool is paid", most.native, WORD_MOST, "band",
+                           terms.band, ", or give the assets fewer decimals")  # fmt: skip
     if most.slope >= bound:
         raise _no_headroom("'slopes': slopes", most.slope, bound, "slope_bits", terms.slope_bits)
 

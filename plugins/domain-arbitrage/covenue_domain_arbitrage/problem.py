@@ -18,7 +18,7 @@ from covenue_contracts.shared import Capability, Query, Space
 from covenue_domain_arbitrage import books, pools
 from covenue_domain_arbitrage.coupling import space, triangle
 from covenue_domain_arbitrage.frames import batch_of
-from covenue_domain_arbitrage.goals import MULTIPLIER_BITS, Terms, is_asset
+from covenue_domain_arbitrage.goals import MULTIPLIER_BITS, WIDTHS, Terms, is_asset
 
 PARTY_KEYS = ("base", "fee_bps", "quote")
 
@@ -206,6 +206,8 @@ class ArbitrageProblem:
             raise LayoutMismatch("a multiplier lies outside its band", "keep to multiplier_range")
         known = len(grid) if query.kind == "commit" else 0
         width = int(query.points[known]) if len(query.points) > known else 0
+        if width not in (0, *WIDTHS):
+            raise LayoutMismatch("a width is none that this domain spreads over", "see smoothing")
         return np.array(grid, dtype=np.float64) / 2.0**MULTIPLIER_BITS, width / 2.0**MULTIPLIER_BITS
 
 
@@ -235,7 +237,7 @@ def _offers(terms: Terms, held: Any, config: PartyConfig, state: Any) -> Offers:
             field="venue",
             value=state.kind,
         )
-    return PoolOffers(pools.pools_of(batch_of(held, terms.assets), terms))
+    return PoolOffers(pools.pools_of(batch_of(held, terms.assets, terms.band), terms))
 
 
 def _book(terms: Terms, state: BookState, config: PartyConfig) -> books.Book:

@@ -150,7 +150,8 @@ SHARED_VARIABLES = Record(
         Field("plan", "planId"),
         Field("round", "round"),
         Field("query", "queryId"),
-        Field("words", "values", Int64s()),
+        Field("words", "values", Maybe(Int64s())),
+        Field("digest", "valuesHash"),
         Field("cohort", "participants"),
         Field("exact", "noiseless"),
     )

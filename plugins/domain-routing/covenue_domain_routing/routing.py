@@ -33,6 +33,11 @@ class Routing:
         """The goal of an order; fields and errors as in `goals.parse_goal`."""
         return parse_goal(config, file)
 
+    def continues(self, order: Goal, plan: Goal) -> bool:
+        """The same terms, and no more left than the order began with."""
+        same = plan.model_copy(update={"remaining": order.remaining}) == order
+        return same and int(plan.remaining[0]) <= int(order.remaining[0])
+
     def coupling(self, goal: Goal, members: Sequence[Member]) -> RoutingCoupling:
         """The public side of one plan. Raises BadInput when the order leaves 64 bits."""
         return coupling(goal, members)

@@ -155,11 +155,13 @@ def may_mask_again(mark: Mark, new: Mark) -> bool:
 
 
 def may_be_masked(plan: PlanContext, ctx: RoundContext) -> bool:
-    """Whether a round's expected set protects this node, whatever the coordinator says."""
+    """Whether a round's expected set protects this node, whatever the coordinator says.
+
+    It is all that joined, in every round: two sums over sets that differ by one give that one away.
+    """
     expected = ctx.expected
-    ordered = list(expected) == sorted(set(expected)) and set(expected) <= set(plan.members)
-    whole = ctx.cohort is None or ctx.cohort == expected
-    return ordered and whole and plan.own in expected and large_enough(plan, expected)
+    whole = expected == plan.members and ctx.cohort in (None, expected)
+    return whole and plan.own in expected and large_enough(plan, expected)
 
 
 def large_enough(plan: PlanContext, members: Sequence[str]) -> bool:
