@@ -95,7 +95,9 @@ def test_a_value_has_at_most_sixteen_containers_around_it() -> None:
 
 
 def test_a_contract_and_its_document_have_the_same_bytes() -> None:
-    goal = model("goal/v1").model_validate_json('{"aim":"fill","domain":"a","remaining":["1"],"terms":{}}')
+    goal = model("goal/v1").model_validate_json(
+        '{"aim":"fill","domain":"a","remaining":["1"],"terms":{}}'
+    )
     assert canonical(goal) == b'{"aim":"fill","domain":"a","remaining":["1"],"terms":{}}'
     assert digest(goal) == digest(goal.model_dump(mode="json"))
 

@@ -80,8 +80,8 @@ class View:
     """What the coordinator's log says, as far as this node has read it.
 
     orders, plans: how many orders there were, and how many plans of the newest. attendance: of
-    this plan; past: whose inputs were in the plans that may have released a total. distrust: why this node takes no
-    part, however the coordinator asks.
+    this plan; past: whose inputs were in the plans that may have released a total. distrust: why
+    this node takes no part, however the coordinator asks.
     """
 
     order: Order | None = None
