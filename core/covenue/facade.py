@@ -533,7 +533,7 @@ def _party_named(name: str, called: str) -> Iterator[None]:
 
 
 def _own_field(field: str, name: str) -> str:
-    """A party's field as an argument of `plan`: `problems['north'].price`."""
+    """A party's field as an argument of `plan`: `problems['north'].column`."""
     if field.startswith("party.config."):
         return f"configs[{name!r}][{field.removeprefix('party.config.')!r}]"
     room, dot, rest = field.partition(".")

@@ -47,7 +47,7 @@ def moved(before: Mapping[str, int], now: Mapping[str, int]) -> int:
 
 
 def differencing(policy: CohortPolicy, past: Past, now: Attendance, *, noised: bool) -> Verdict:
-    """What a nearly unchanged re-plan may do: its sums minus an earlier plan's give the change away.
+    """What a nearly unchanged re-plan may do: its sums less an earlier plan's tell the change.
 
     Every earlier plan counts, not the last alone. Colluders can say that they changed; so many
     changes protect nobody.
