@@ -155,7 +155,15 @@ def test_a_dangling_link_is_not_written_through(covenue: Invoke) -> None:
 OFF_GRID = message(body={"gridBits": 1, "prices": ["0.25"]})
 HALF_WORD = message(
     "signals.total/v1",
-    {"plan": PLAN, "round": 1, "query": QUERY, "words": "AP8=", "cohort": [], "exact": True},
+    {
+        "plan": PLAN,
+        "round": 1,
+        "query": QUERY,
+        "words": "AP8=",
+        "digest": "0" * 64,
+        "cohort": [],
+        "exact": True,
+    },
     "canonical",
 )
 LOSSY: dict[str, tuple[dict[str, Any], str, list[str]]] = {
