@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.venues.captures import THREE, opened
 
 from covenue.hooks.domains import EMPTY, Acted
+from covenue.numerics import fills
 from covenue.numerics.words import words
 from covenue.testing.domains import commit_query
 from covenue.testing.solvers import play
@@ -21,8 +22,7 @@ from covenue_contracts.shared import Query
 from covenue_domain_routing import Routing
 from covenue_domain_routing.goals import read_terms
 from covenue_solver_search import Search
-from covenue_venue_recorded import execution, venue
-from covenue_venue_recorded.book import Sides
+from covenue_venue_recorded import venue
 from covenue_venue_recorded.dialects import COINM, SPOT, Dialect
 from covenue_venue_recorded.venue import RecordedVenue
 
@@ -116,14 +116,11 @@ def ignored(unit: str) -> object:
     """Mutant: a venue that counts in a unit of its own, whatever the actions say."""
 
     def execute(
-        sides: Sides, leg: Leg, number: int, traded: Instrument, _: Fraction
-    ) -> execution.Executed:
-        return EXECUTE(sides, leg, number, traded, Fraction(unit))
+        levels: list[tuple[int, int]], leg: Leg, number: int, traded: Instrument, _: Fraction
+    ) -> fills.Executed:
+        return fills.execute(levels, leg, number, traded, Fraction(unit))
 
     return execute
-
-
-EXECUTE = execution.execute
 
 
 @pytest.mark.parametrize("dialect", THREE)

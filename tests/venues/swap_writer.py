@@ -12,10 +12,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.venues.crashes import applies_for_ever
 from tests.venues.pools import opened
 
 from covenue.hooks.journal import Journal
-from covenue.testing.venues import LATER, POOL_SCRIPT, SWAP, at, order_id, swapping
+from covenue.testing.venues import POOL_SCRIPT, SWAP, swapping
 
 
 def forget(journal: Journal[Any], path: Path, line: bytes) -> None:
@@ -27,12 +28,7 @@ def main() -> None:
     if sys.argv[2:] == ["forgetful"]:
         pytest.MonkeyPatch().setattr(Journal, "_append", forget)
     venue = opened(folder, POOL_SCRIPT, journal=str(folder / "journal"))
-    number = int(str(venue.facts()["orders"]))
-    while True:
-        venue.apply(order_id(number), swapping(SWAP), LATER, at(1) + number)
-        number += 1
-        sys.stdout.write(f"{number}\n")
-        sys.stdout.flush()
+    applies_for_ever(venue, swapping(SWAP))
 
 
 if __name__ == "__main__":

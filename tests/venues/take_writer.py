@@ -8,21 +8,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.venues.crashes import applies_for_ever
 from tests.venues.simulated import legs_of, taking
 
-from covenue.testing.venues import LATER, at, order_id
 from covenue_venue_sim.venue import SimVenue
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
     venue = SimVenue({"journal": str(folder / "journal")}, folder)
-    number = int(str(venue.facts()["orders"]))
-    while True:
-        venue.apply(order_id(number), legs_of(taking("buy", 10**6, 1)), LATER, at(1) + number)
-        number += 1
-        sys.stdout.write(f"{number}\n")
-        sys.stdout.flush()
+    applies_for_ever(venue, legs_of(taking("buy", 10**6, 1)))
 
 
 if __name__ == "__main__":

@@ -1,44 +1,22 @@
 """The venue of pools passes the suite; each switched-off guard is caught."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.venues.mutants import JOURNAL_MUTANTS, Mutant, forgetful, is_killed, without_mutant
 from tests.venues.pools import build
 
-from covenue.errors import CovenueError
-from covenue.hooks.journal import Applied, Journal
+from covenue.hooks.journal import Journal
 from covenue.hooks.venues import pack_pools
 from covenue.testing.venues import pool_conformance
-from covenue_contracts.local import Actions, Outcome
 from covenue_venue_amm import fold, tables, venue
 from covenue_venue_amm.fold import OwnSwap, ReserveFold
 from covenue_venue_amm.swaps import received
-from covenue_venue_amm.tables import Table
 from covenue_venue_amm.venue import PoolVenue
 
 TestPools = pool_conformance(build)
-REFUSAL, AMOUNT = venue._refusal, Table.amount
-
-
-def blind(
-    self: PoolVenue, order: str, actions: Actions, valid_until: int, now: int
-) -> Sequence[Outcome]:
-    applied = self._execute(order, actions, valid_until, now)
-    self._journal.keep(order, applied)
-    self._own += applied.takes
-    return (applied.outcome,)
-
-
-def forgetful(
-    self: PoolVenue, order: str, actions: Actions, valid_until: int, now: int
-) -> Sequence[Outcome]:
-    if order not in self._journal.orders:
-        applied = self._execute(order, actions, valid_until, now)
-        self._journal.keep(order, Applied(applied.outcome, ()))
-    return (self._journal.orders[order].outcome,)
+REFUSAL, AMOUNT = venue._refusal, tables.amount
 
 
 def rounded_up(reserve_in: int, reserve_out: int, paid: int, fee_ppm: int) -> int:
@@ -53,7 +31,8 @@ def sum_of_reserves(reserve_in: int, reserve_out: int, paid: int, fee_ppm: int) 
     return min(paid, reserve_out - 1)
 
 
-MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
+MUTANTS: dict[str, Mutant] = {
+    **JOURNAL_MUTANTS,
     "pools are served before they are known": (
         PoolVenue,
         "_heard",
@@ -66,21 +45,6 @@ MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
         lambda self, as_of: as_of,
         "ven_005_silence",
     ),
-    "a blind re-send swaps again": (PoolVenue, "apply", blind, "ven_013_the_same_order"),
-    "an outcome is invented for an unknown order": (
-        PoolVenue,
-        "reconcile",
-        lambda self, order: (
-            Outcome(order=order, status="refused", fills=(), swaps=(), reason="not found"),
-        ),
-        "ven_013_reconcile",
-    ),
-    "orders are kept in memory only": (
-        Journal,
-        "_append",
-        lambda self, path, data: None,
-        "ven_013_an_order_survives",
-    ),
     "a late order swaps": (
         venue,
         "_refusal",
@@ -88,10 +52,10 @@ MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
         "ven_013_nothing_is_swapped_after",
     ),
     "every asset has the same decimals": (
-        Table,
+        tables,
         "amount",
-        lambda self, row, column, asset: AMOUNT(
-            self, row, column, asset.model_copy(update={"decimals": 8})
+        lambda table, row, column, asset: AMOUNT(
+            table, row, column, asset.model_copy(update={"decimals": 8})
         ),
         "ven_014_amounts",
     ),
@@ -116,7 +80,7 @@ MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
         lambda self, reserves: str(id(reserves)),
         "ven_019_the_order_of_pins",
     ),
-    "what we took is forgotten": (PoolVenue, "apply", forgetful, "ven_019_others_trade"),
+    "what we took is forgotten": (Journal, "once", forgetful, "ven_019_others_trade"),
     "a swap of ours comes before others of its instant": (
         venue,
         "OwnSwap",
@@ -151,27 +115,12 @@ MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
 }
 
 
-def run(case: str, folder: Path) -> None:
-    """Run one case by the start of its name."""
-    (name,) = (name for name in dir(TestPools) if name.startswith(f"test_{case}"))
-    folder.mkdir()
-    getattr(TestPools(), name)(folder)
-
-
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 def test_each_mutant_is_killed_by_its_case_and_only_then(
     mutant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, name, replacement, case = MUTANTS[mutant]
-    run(case, tmp_path / "clean")
-    monkeypatch.setattr(home, name, replacement)
-    with pytest.raises((AssertionError, CovenueError)):
-        run(case, tmp_path / "mutant")
+    is_killed([TestPools], MUTANTS[mutant], tmp_path, monkeypatch)
 
 
 def test_every_case_has_a_mutant() -> None:
-    cases = {name for name in dir(TestPools) if name.startswith("test_ven_")}
-    killed = {
-        name for name in cases for *_, case in MUTANTS.values() if name.startswith(f"test_{case}")
-    }
-    assert killed == cases
+    assert without_mutant(TestPools, MUTANTS) == set()

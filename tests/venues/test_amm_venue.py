@@ -1,10 +1,6 @@
 """Pools over time: any order of pins and orders tells the same, and a crash loses nothing."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.venues.crashes import dies_before_it_is_kept, lives
 from tests.venues.pools import opened, save_script
 
 from covenue.errors import BadInput
@@ -175,13 +172,7 @@ def test_the_journal_is_written_before_the_outcome_is_returned(
 ) -> None:
     venue = kept(tmp_path)
     before = venue.pin(at(3)).digest
-
-    def killed(handle: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", killed)
-    with pytest.raises(KeyboardInterrupt):
-        venue.apply(order_id(1), swapping(SWAP), LATER, at(3))
+    dies_before_it_is_kept(venue, swapping(SWAP), at(3), monkeypatch)
     assert venue.reconcile(order_id(1)) is NEVER_SEEN
     assert venue.pin(at(3)).digest == before
 
@@ -226,22 +217,6 @@ def test_a_journal_of_other_pools_is_refused(tmp_path: Path) -> None:
     assert opened(tmp_path / "packed", POOL_SCRIPT, packed=True, journal=journal).facts()["orders"]
 
 
-def lives(folder: Path, kills: int, *words: str) -> Sequence[int]:
-    """How many orders each of so many killed writers had answered."""
-    answered = []
-    for _ in range(kills):
-        with subprocess.Popen(
-            [sys.executable, str(WRITER), str(folder), *words], stdout=subprocess.PIPE, text=True
-        ) as child:
-            assert child.stdout is not None
-            said = [child.stdout.readline() for _ in range(5)]
-            child.send_signal(signal.SIGKILL)
-            said += child.stdout.readlines()
-        whole = [line for line in said if line.endswith("\n")]
-        answered.append(int(whole[-1]))
-    return answered
-
-
 def check_lives(folder: Path, answered: Sequence[int]) -> None:
     """Every answered order is known, at most one more, and the pools hold what they made."""
     venue = opened(folder, POOL_SCRIPT, journal=str(folder / "journal"))
@@ -256,11 +231,11 @@ def check_lives(folder: Path, answered: Sequence[int]) -> None:
 
 
 def test_every_answered_order_survives_kill_9(tmp_path: Path) -> None:
-    check_lives(tmp_path, lives(tmp_path, 3))
+    check_lives(tmp_path, lives(WRITER, tmp_path, 3))
 
 
 def test_a_writer_that_answers_before_it_keeps_loses_orders(tmp_path: Path) -> None:
-    answered = lives(tmp_path, 1, "forgetful")
+    answered = lives(WRITER, tmp_path, 1, "forgetful")
     assert answered[-1] >= 5
     with pytest.raises(AssertionError):
         check_lives(tmp_path, answered)

@@ -1,38 +1,24 @@
 """The recorded venue passes the suite in all three dialects; each switched-off guard is caught."""
 
-from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.venues.captures import LOT, THREE, builder, instrument
+from tests.venues.captures import builder, instrument
+from tests.venues.mutants import JOURNAL_MUTANTS, LOT, Mutant, is_killed, leg_mutants, named
 
-from covenue.errors import CovenueError
-from covenue.hooks.journal import Applied, Journal
 from covenue.testing.venues import venue_conformance
-from covenue_contracts.energibridge import Instrument
-from covenue_contracts.local import Actions, Leg, Outcome
-from covenue_venue_recorded import execution, join, venue
+from covenue_contracts.local import Actions, Leg
+from covenue_venue_recorded import join, venue
 from covenue_venue_recorded.book import BookReplay, Sides, Take
 from covenue_venue_recorded.capture import Capture
 from covenue_venue_recorded.dialects import COINM, SPOT, USDM
-from covenue_venue_recorded.execution import Executed
 from covenue_venue_recorded.join import Span
 from covenue_venue_recorded.venue import RecordedVenue
 
 TestSpot = venue_conformance(builder(SPOT), instrument(SPOT), LOT)
 TestUsdm = venue_conformance(builder(USDM), instrument(USDM), LOT)
 TestCoinm = venue_conformance(builder(COINM), instrument(COINM), LOT)
-
-
-def blind(
-    self: RecordedVenue, order: str, actions: Actions, valid_until: int, now: int
-) -> Sequence[Outcome]:
-    applied = self._execute(order, actions, valid_until, now)
-    self._journal.keep(f"{order}@{now}", applied)
-    self._journal.keep(order, Applied(applied.outcome, ()))
-    return (applied.outcome,)
+SUITES = (TestSpot, TestUsdm, TestCoinm)
 
 
 def seek_without_rewinding(self: BookReplay, span: Span, end: int) -> None:
@@ -41,24 +27,12 @@ def seek_without_rewinding(self: BookReplay, span: Span, end: int) -> None:
     SEEK(self, span, end)
 
 
-def contracts_read_as_coins(
-    sides: Sides, leg: Leg, number: int, traded: Instrument, lot: Fraction
-) -> Executed:
-    got = execution.execute(sides, leg, number, traded, lot)
-    fills = [fill.model_copy(update={"units": fill.quantity_steps}) for fill in got.fills]
-    return Executed(tuple(fills), got.short)
-
-
-def lots_of_ones_own(
-    sides: Sides, leg: Leg, number: int, traded: Instrument, unit: Fraction
-) -> Executed:
-    return execution.execute(sides, leg, number, traded, LOT)
-
-
 SEEK = BookReplay._seek
 UNTIL = Capture.diffs_until
 
-MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
+MUTANTS: dict[str, Mutant] = {
+    **JOURNAL_MUTANTS,
+    **leg_mutants(venue),
     "a diff is applied across a gap": (
         join,
         "links",
@@ -108,55 +82,10 @@ MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
         "ven_005_silence",
     ),
     "a crossed book is served": (Sides, "is_crossed", False, "ven_005_a_crossed"),
-    "a blind re-send executes again": (RecordedVenue, "apply", blind, "ven_013_the_same_order"),
-    "an outcome is invented for an unknown order": (
-        RecordedVenue,
-        "reconcile",
-        lambda self, order: (
-            Outcome(order=order, status="refused", fills=(), swaps=(), reason="not found"),
-        ),
-        "ven_013_reconcile",
-    ),
-    "orders are kept in memory only": (
-        Journal,
-        "_append",
-        lambda self, path, data: None,
-        "ven_013_an_order_survives",
-    ),
-    "a late order executes": (
-        RecordedVenue,
-        "_refusal",
-        lambda self, actions, valid_until, now: "",
-        "ven_013_nothing_executes_after",
-    ),
-    "steps are read as units": (
-        venue,
-        "execute",
-        contracts_read_as_coins,
-        "ven_014_units_are_whole",
-    ),
-    "the unit of the actions is ignored": (
-        venue,
-        "execute",
-        lots_of_ones_own,
-        "ven_014_units_are_those",
-    ),
-    "most_units is ignored": (
-        execution,
-        "affordable",
-        lambda steps, ticks, units_left, instrument, lot: steps,
-        "ven_014_no_more_than_most",
-    ),
-    "the limit is ignored": (
-        execution,
-        "reachable",
-        lambda sides, leg: sides.asks if leg.side == "buy" else sides.bids,
-        "ven_014_no_more_than_the_quantity",
-    ),
     "the legs' own side of the book is walked": (
-        execution,
-        "reachable",
-        lambda sides, leg: sides.bids if leg.side == "buy" else sides.asks,
+        venue,
+        "against",
+        lambda leg, sides: sides.bids if leg.side == "buy" else sides.asks,
         "ven_014_units_are_whole",
     ),
     "a future row is visible": (
@@ -189,40 +118,18 @@ MUTANTS: dict[str, tuple[Any, str, Any, str]] = {
         lambda self, as_of: self.refreshed is None or as_of < self.refreshed,
         "ven_019_what_was_taken",
     ),
-    "the digest depends on the instant": (
-        venue,
-        "state_digest",
-        lambda instrument, sides, last: str(id(sides)),
-        "ven_019_neither_chunks",
-    ),
 }
-
-
-def run(suite: type, case: str, folder: Path) -> None:
-    """Run one case by the start of its name."""
-    (name,) = (name for name in dir(suite) if name.startswith(f"test_{case}"))
-    folder.mkdir()
-    getattr(suite(), name)(folder)
 
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 def test_each_mutant_is_killed_by_its_case_and_only_then(
     mutant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home, name, replacement, case = MUTANTS[mutant]
-    suites = [venue_conformance(builder(dialect), instrument(dialect), LOT) for dialect in THREE]
-    for number, suite in enumerate(suites):
-        run(suite, case, tmp_path / f"clean-{number}")
-    monkeypatch.setattr(home, name, replacement)
-    for number, suite in enumerate(suites):
-        with pytest.raises((AssertionError, CovenueError)):
-            run(suite, case, tmp_path / f"mutant-{number}")
+    is_killed(SUITES, MUTANTS[mutant], tmp_path, monkeypatch)
 
 
 def test_the_suite_names_a_case_for_every_mutant() -> None:
-    cases = {name for name in dir(TestSpot) if name.startswith("test_ven_")}
-    for _, _, _, case in MUTANTS.values():
-        assert sum(name.startswith(f"test_{case}") for name in cases) == 1
+    assert [len(named(TestSpot, case)) for *_, case in MUTANTS.values()] == [1] * len(MUTANTS)
 
 
 def test_a_leg_for_a_foreign_instrument_is_refused_whole(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.venues.captures import LOT, THREE, instrument, opened
+from tests.venues.crashes import dies_before_it_is_kept
 
 from covenue.errors import BadInput
 from covenue.hooks.venues import NEVER_SEEN
+from covenue.numerics.fills import affordable
 from covenue.testing.venues import (
     LATER,
     PRICE,
@@ -28,7 +30,6 @@ from covenue.testing.venues import (
 from covenue_contracts.energibridge import Instrument
 from covenue_contracts.local import Actions, Leg
 from covenue_venue_recorded.dialects import COINM, SPOT, USDM, Dialect
-from covenue_venue_recorded.execution import affordable
 from covenue_venue_recorded.venue import RecordedVenue
 
 MUCH = 10**15
@@ -191,13 +192,7 @@ def test_the_journal_is_written_before_the_outcome_is_returned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venue = kept(tmp_path)
-
-    def killed(handle: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", killed)
-    with pytest.raises(KeyboardInterrupt):
-        venue.apply(order_id(1), actions(buy(USDM, PRICE, 3)), LATER, at(1))
+    dies_before_it_is_kept(venue, actions(buy(USDM, PRICE, 3)), at(1), monkeypatch)
     assert venue.reconcile(order_id(1)) is NEVER_SEEN
 
 

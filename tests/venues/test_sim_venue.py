@@ -1,10 +1,6 @@
 """The simulated venue over time: our takes go through the queue, once, and survive a crash."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +8,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.venues.crashes import dies_before_it_is_kept, lives
 from tests.venues.simulated import INSTRUMENT, legs_of, opened, save, taking
 
 from covenue.errors import BadInput, StateStale
@@ -269,13 +266,7 @@ def test_the_journal_is_written_before_the_outcome_is_returned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     venue = kept(tmp_path)
-
-    def killed(handle: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", killed)
-    with pytest.raises(KeyboardInterrupt):
-        venue.apply(order_id(1), legs_of(taking("buy", 101, 3)), LATER, at(4))
+    dies_before_it_is_kept(venue, legs_of(taking("buy", 101, 3)), at(4), monkeypatch)
     assert venue.reconcile(order_id(1)) is NEVER_SEEN
     assert asks(venue.pin(at(4)))[0] == (101, 10)
 
@@ -314,15 +305,7 @@ def test_a_journal_of_another_flow_or_other_fees_is_refused(tmp_path: Path) -> N
 
 def test_every_answered_order_survives_kill_9(tmp_path: Path) -> None:
     save(tmp_path, timed(resting("a", SELL, 101, 10**9)))
-    for _ in range(2):
-        with subprocess.Popen(
-            [sys.executable, str(WRITER), str(tmp_path)], stdout=subprocess.PIPE, text=True
-        ) as child:
-            assert child.stdout is not None
-            said = [child.stdout.readline() for _ in range(5)]
-            child.send_signal(signal.SIGKILL)
-            said += child.stdout.readlines()
-    answered = int([line for line in said if line.endswith("\n")][-1])
+    answered = lives(WRITER, tmp_path, 2)[-1]
     assert answered >= 10
     venue = SimVenue({"journal": str(tmp_path / "journal")}, tmp_path)
     known = int(str(venue.facts()["orders"]))

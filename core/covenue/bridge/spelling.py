@@ -7,7 +7,8 @@ scope, innermost first, always on the canonical side.
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -33,6 +34,8 @@ from covenue_contracts.canonical import canonical
 
 Path = tuple[str | int, ...]
 Scope = tuple[Mapping[str, Any], ...]
+Scalar = Named | Scaled | Measured | Binary | Instant | Hex | Int64s
+"""A value that holds no other; each is turned in its own way in each direction."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 10**9
@@ -60,16 +63,58 @@ def pointer(where: Path) -> str:
 
 def spell(value: Value, given: Any, scope: Scope = (), where: Path = ()) -> Any:
     """A canonical value as the dialect writes it. Raises Unsayable."""
+    return _across(SPELLING, value, given, scope, where)
+
+
+def read(value: Value, given: Any, scope: Scope = (), where: Path = ()) -> Any:
+    """A value of the dialect as the contract writes it. Raises Unsayable."""
+    return _across(READING, value, given, scope, where)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One of the two ways across a table; only this tells them apart.
+
+    start, end: a field's path where the value comes from, and where it goes to. order: of a
+    record's fields. is_reading: whether the canonical side is the one being made. scalar: turns a
+    value that holds no other.
+    """
+
+    start: Callable[[Field], tuple[str, ...]]
+    end: Callable[[Field], tuple[str, ...]]
+    order: Callable[[Record], tuple[Field, ...]]
+    is_reading: bool
+    scalar: Callable[[Scalar, Any, Scope, Path], Any]
+
+
+def _across(way: _Way, value: Value, given: Any, scope: Scope, where: Path) -> Any:
+    """A value taken across one way, part by part."""
     if isinstance(value, Same):
         return given
     if isinstance(value, Maybe):
-        return None if given is None else spell(value.item, given, scope, where)
+        return None if given is None else _across(way, value.item, given, scope, where)
     if isinstance(value, Listed):
-        return [spell(value.item, g, scope, (*where, i)) for i, g in _items(given, where)]
+        return [_across(way, value.item, g, scope, (*where, i)) for i, g in _items(given, where)]
     if isinstance(value, Record):
-        return _spell_record(value, given, scope, where)
+        return _record(way, value, given, scope, where)
     if isinstance(value, Cases):
-        return spell(_case(value, scope, where), given, scope, where)
+        return _across(way, _case(value, scope, where), given, scope, where)
+    return way.scalar(value, given, scope, where)
+
+
+def _record(way: _Way, record: Record, given: Any, scope: Scope, where: Path) -> dict[str, Any]:
+    _refuse_others(given, tuple(way.start(item) for item in record.fields), where)
+    made: dict[str, Any] = {}
+    around = (made if way.is_reading else given, *scope)
+    for item in way.order(record):
+        start = way.start(item)
+        found = _found(given, item, start, where)
+        if found is not MISSING:
+            _put(made, way.end(item), _across(way, item.value, found, around, (*where, *start)))
+    return made
+
+
+def _spelled(value: Scalar, given: Any, scope: Scope, where: Path) -> Any:
     if isinstance(value, Named):
         return _renamed(value.words, given, where)
     if isinstance(value, Instant):
@@ -87,18 +132,7 @@ def spell(value: Value, given: Any, scope: Scope = (), where: Path = ()) -> Any:
     return text
 
 
-def read(value: Value, given: Any, scope: Scope = (), where: Path = ()) -> Any:
-    """A value of the dialect as the contract writes it. Raises Unsayable."""
-    if isinstance(value, Same):
-        return given
-    if isinstance(value, Maybe):
-        return None if given is None else read(value.item, given, scope, where)
-    if isinstance(value, Listed):
-        return [read(value.item, g, scope, (*where, i)) for i, g in _items(given, where)]
-    if isinstance(value, Record):
-        return _read_record(value, given, scope, where)
-    if isinstance(value, Cases):
-        return read(_case(value, scope, where), given, scope, where)
+def _understood(value: Scalar, given: Any, scope: Scope, where: Path) -> Any:
     if isinstance(value, Named):
         return _renamed({word: own for own, word in value.words.items()}, given, where)
     if isinstance(value, Instant):
@@ -117,26 +151,20 @@ def read(value: Value, given: Any, scope: Scope = (), where: Path = ()) -> Any:
     return int(units) if as_number else str(int(units))
 
 
-def _spell_record(record: Record, given: Any, scope: Scope, where: Path) -> dict[str, Any]:
-    _refuse_others(given, tuple(item.contract_path for item in record.fields), where)
-    made: dict[str, Any] = {}
-    for item in record.fields:
-        found = _found(given, item, item.contract_path, where)
-        if found is not MISSING:
-            at = (*where, *item.contract_path)
-            _put(made, item.spelled_path, spell(item.value, found, (given, *scope), at))
-    return made
-
-
-def _read_record(record: Record, given: Any, scope: Scope, where: Path) -> dict[str, Any]:
-    _refuse_others(given, tuple(item.spelled_path for item in record.fields), where)
-    made: dict[str, Any] = {}
-    for item in record.in_reading_order:
-        found = _found(given, item, item.spelled_path, where)
-        if found is not MISSING:
-            at = (*where, *item.spelled_path)
-            _put(made, item.contract_path, read(item.value, found, (made, *scope), at))
-    return made
+SPELLING = _Way(
+    start=lambda item: item.contract_path,
+    end=lambda item: item.spelled_path,
+    order=lambda record: record.fields,
+    is_reading=False,
+    scalar=_spelled,
+)
+READING = _Way(
+    start=lambda item: item.spelled_path,
+    end=lambda item: item.contract_path,
+    order=lambda record: record.in_reading_order,
+    is_reading=True,
+    scalar=_understood,
+)
 
 
 def _refuse_others(given: Any, paths: tuple[tuple[str, ...], ...], where: Path) -> None:

@@ -205,6 +205,18 @@ def respelled(
     return _respelled(root, root, spell, own or {})
 
 
+RHO = Binary(40)
+"""An allowance of zCDP, as its contract counts it: in units of 2^-40."""
+
+
+def attendance(spell: Callable[[str], str]) -> tuple[MessageType, ...]:
+    """Join, Upload and Decline: how a participant takes part, field by field through `spell`."""
+    return tuple(
+        MessageType(name, kind, respelled(kind, spell))
+        for name, kind in (("Join", "join/v1"), ("Upload", "upload/v1"), ("Decline", "decline/v1"))
+    )
+
+
 def any_entry_body(
     spell: Callable[[str], str],
     own: Mapping[str, Value] | None = None,
@@ -253,6 +265,7 @@ def _value(
 
 
 __all__ = [
+    "RHO",
     "Binary",
     "Cases",
     "Dialect",
@@ -270,6 +283,7 @@ __all__ = [
     "Scaled",
     "Value",
     "any_entry_body",
+    "attendance",
     "needs",
     "respelled",
 ]

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from covenue.errors import StateStale
 from covenue.hooks import hookspec
-from covenue_contracts.canonical import canonical, parse
+from covenue_contracts.canonical import canonical, parse, sha256
 from covenue_contracts.contract import Scalar
 from covenue_contracts.energibridge import Asset, ClockStamp, Instrument
 from covenue_contracts.local import Actions, Outcome
@@ -72,6 +73,43 @@ class Snapshot:
     digest: str
     state: Any
     body: bytes = b""
+
+
+def own_clock(heard: int) -> ClockStamp:
+    """The stamp of a state that others last changed at `heard`, by the venue's clock alone."""
+    return ClockStamp(
+        venue_time=str(heard),
+        local_time=str(heard),
+        clock="venue-time",
+        offset="0",
+        half_width="0",
+    )
+
+
+def refuse_silence(heard: int, as_of: int, stale_ns: int | None, source: str) -> None:
+    """Raise StateStale where nothing arrived for longer than `stale_ns`; None: it does not age.
+
+    source: what the party has of the venue, as the advice calls it.
+    """
+    if stale_ns is not None and as_of - heard > stale_ns:
+        raise StateStale(
+            f"nothing arrived after {heard}, asked for {as_of}",
+            f"ask for a time within the {source}, or raise stale_ms",
+        )
+
+
+def state_digest(state: BookState) -> str:
+    """SHA-256 over length-prefixed kind, instrument, bids, asks and last id of a book.
+
+    Nothing of the path or of the instant enters: equal states have equal digests anywhere.
+    """
+    return sha256(
+        ORDER_BOOK.encode(),
+        canonical(state.instrument),
+        state.bids.astype("<i8").tobytes(),
+        state.asks.astype("<i8").tobytes(),
+        state.last.to_bytes(8, "little"),
+    )
 
 
 def pack_book(state: BookState) -> bytes:

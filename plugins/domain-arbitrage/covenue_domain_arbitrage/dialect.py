@@ -7,7 +7,7 @@ units, as their assets are named beside them; fees are fractions, budgets are in
 from fractions import Fraction
 
 from covenue.hooks.dialects import (
-    Binary,
+    RHO,
     Cases,
     Dialect,
     Field,
@@ -20,10 +20,10 @@ from covenue.hooks.dialects import (
     Scaled,
     Value,
     any_entry_body,
+    attendance,
     respelled,
 )
 
-ZCDP_BITS = 40
 SECONDS = Scaled(Fraction(1, 10**9))
 MICROSECONDS = Scaled(Fraction(1, 10**3))
 
@@ -168,7 +168,7 @@ PLAN_DELTA = Record(
 PRIVACY_BUDGET = Record(
     (
         Field("signal", "signal_name"),
-        Field("rho_max", "rho_limit", Binary(ZCDP_BITS)),
+        Field("rho_max", "rho_limit", RHO),
         Field("exact_max", "exact_limit"),
         Field("delta_exponent", "delta_exponent"),
         Field("adjacency", "neighbours"),
@@ -220,8 +220,6 @@ ARBSPHERE = Dialect(
         MessageType("PlanDelta", "plan.delta/v1", PLAN_DELTA),
         MessageType("PrivacyBudget", "privacy-budget/v1", PRIVACY_BUDGET),
         MessageType("AuditLog", "entry/v1", AUDIT_LOG),
-        MessageType("Join", "join/v1", respelled("join/v1", as_in_contract)),
-        MessageType("Upload", "upload/v1", respelled("upload/v1", as_in_contract)),
-        MessageType("Decline", "decline/v1", respelled("decline/v1", as_in_contract)),
+        *attendance(as_in_contract),
     ),
 )

@@ -7,6 +7,7 @@ tick, step, lot or price scale; what would not be exact is refused, never rounde
 from fractions import Fraction
 
 from covenue.hooks.dialects import (
+    RHO,
     Binary,
     Cases,
     Dialect,
@@ -22,10 +23,10 @@ from covenue.hooks.dialects import (
     Scaled,
     Value,
     any_entry_body,
+    attendance,
     respelled,
 )
 
-ZCDP_BITS = 40
 MILLISECONDS = Scaled(Fraction(1, 10**6))
 
 
@@ -198,7 +199,7 @@ PLAN_DELTA = Record(
 PRIVACY_BUDGET = Record(
     (
         Field("signal", "signal"),
-        Field("rho_max", "maxRho", Binary(ZCDP_BITS)),
+        Field("rho_max", "maxRho", RHO),
         Field("exact_max", "maxNoiselessSums"),
         Field("delta_exponent", "deltaExponent"),
         Field(
@@ -260,8 +261,6 @@ EXOROUTE = Dialect(
         MessageType("PlanDelta", "plan.delta/v1", PLAN_DELTA),
         MessageType("PrivacyBudget", "privacy-budget/v1", PRIVACY_BUDGET),
         MessageType("AuditLog", "entry/v1", AUDIT_LOG),
-        MessageType("Join", "join/v1", respelled("join/v1", camel)),
-        MessageType("Upload", "upload/v1", respelled("upload/v1", camel)),
-        MessageType("Decline", "decline/v1", respelled("decline/v1", camel)),
+        *attendance(camel),
     ),
 )

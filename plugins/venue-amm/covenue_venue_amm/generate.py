@@ -13,8 +13,9 @@ import click
 import numpy as np
 
 from covenue.errors import BadInput, CovenueError, OutputExists
+from covenue.hooks.tables import is_name
 from covenue_venue_amm.swaps import WHOLE
-from covenue_venue_amm.tables import ASSET_COLUMNS, NAME, POOL_COLUMNS, TRADE_COLUMNS
+from covenue_venue_amm.tables import ASSET_COLUMNS, POOL_COLUMNS, TRADE_COLUMNS
 
 FAMILY = int.from_bytes(b"pool", "big")
 ASSETS, POOLS, TRADES = 1, 2, 3
@@ -166,7 +167,7 @@ def _text(native: int, decimals: int) -> str:
 def _check_assets(assets: Sequence[str]) -> None:
     """Raise BadInput unless there are at least two different, well-formed names."""
     for name in assets:
-        if not NAME.fullmatch(name):
+        if not is_name(name):
             raise BadInput(
                 "this is no name of an asset",
                 "use 1 to 64 letters, digits and . _ : / -",

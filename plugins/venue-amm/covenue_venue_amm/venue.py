@@ -5,22 +5,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from covenue.errors import StateStale
-from covenue.hooks.journal import Applied, Journal
+from covenue.hooks.journal import Applied, Journal, outcome_of, refused
 from covenue.hooks.venues import (
-    NEVER_SEEN,
     POOL_SET,
     NeverSeen,
     PoolBatch,
     Snapshot,
     VenueConfig,
+    own_clock,
     pack_pools,
+    refuse_silence,
 )
 from covenue_contracts.canonical import canonical, sha256
 from covenue_contracts.contract import Scalar
-from covenue_contracts.energibridge import ClockStamp
-from covenue_contracts.local import Actions, Outcome, OutcomeStatus, Swap, SwapFill
+from covenue_contracts.local import Actions, Outcome, Swap, SwapFill
 from covenue_venue_amm.fold import OwnSwap, ReserveFold
-from covenue_venue_amm.journal import FORMAT, Swaps
+from covenue_venue_amm.journal import FORMAT
 from covenue_venue_amm.options import parse_options
 from covenue_venue_amm.swaps import received
 from covenue_venue_amm.tables import NATIVE_MAX, Column, Pools, read_pools, read_trades
@@ -53,7 +53,6 @@ class PoolVenue:
         self._fold = ReserveFold(self._pools, self._trades)
         self._fixed = _fixed_parts(self._options.venue, self._pools)
         self._journal = Journal(self._options.journal, FORMAT, self._source())
-        self._own = [swap for applied in self._journal.orders.values() for swap in applied.takes]
 
     def pin(self, as_of: int) -> Snapshot:
         """All pools after every swap with time <= as_of.
@@ -61,7 +60,7 @@ class PoolVenue:
         Raises StateStale before `since`, and after a silence of `stale_ms` where that is set.
         """
         heard = self._heard(as_of)
-        reserves = self._fold.at(as_of, self._own)
+        reserves = self._fold.at(as_of, self._journal.takes)
         state = PoolBatch(
             self._options.venue,
             self._pools.assets,
@@ -69,7 +68,7 @@ class PoolVenue:
             self._pools.sides,
             reserves,
             self._pools.fee_ppm,
-            _stamp(heard),
+            own_clock(heard),
         )
         return Snapshot(POOL_SET, as_of, self._digest(reserves), state, pack_pools(state))
 
@@ -78,16 +77,11 @@ class PoolVenue:
 
         The outcome is in the journal before it is returned; the same id again returns it.
         """
-        if order not in self._journal.orders:
-            applied = self._execute(order, actions, valid_until, now)
-            self._journal.keep(order, applied)
-            self._own += applied.takes
-        return (self._journal.orders[order].outcome,)
+        return self._journal.once(order, lambda: self._execute(order, actions, valid_until, now))
 
     def reconcile(self, order: str) -> Sequence[Outcome] | NeverSeen:
         """The stored outcome of an order id, or NEVER_SEEN."""
-        applied = self._journal.orders.get(order)
-        return NEVER_SEEN if applied is None else (applied.outcome,)
+        return self._journal.outcomes(order)
 
     def facts(self) -> Mapping[str, Scalar]:
         """Pools, assets, swaps of others and of ours; times are ns, as text."""
@@ -104,7 +98,7 @@ class PoolVenue:
             if self._options.stale_ns is None
             else self._options.stale_ns // 1_000_000,
             "orders": len(self._journal.orders),
-            "own_swaps": len(self._own),
+            "own_swaps": len(self._journal.takes),
         }
 
     def close(self) -> None:
@@ -137,36 +131,34 @@ class PoolVenue:
 
     def _heard(self, as_of: int) -> int:
         """When the reserves at an instant last became known. Raises StateStale."""
-        since, stale_ns = self._options.since, self._options.stale_ns
+        since = self._options.since
         if as_of < since:
             raise StateStale(
                 f"the pools are not known before {since}, asked for {as_of}", "ask for a later time"
             )
         seen = self._fold.seen_until(as_of)
         heard = int(self._trades.time[seen - 1]) if seen else since
-        if stale_ns is not None and as_of - heard > stale_ns:
-            raise StateStale(
-                f"nothing arrived after {heard}, asked for {as_of}",
-                "ask for a time within the history, or raise stale_ms",
-            )
+        refuse_silence(heard, as_of, self._options.stale_ns, "history")
         return heard
 
-    def _execute(self, order: str, actions: Actions, valid_until: int, now: int) -> Applied[Swaps]:
+    def _execute(
+        self, order: str, actions: Actions, valid_until: int, now: int
+    ) -> Applied[OwnSwap]:
         """One pass over the swaps; each sees what the ones before it left."""
-        instant = max(now, self._own[-1].time) if self._own else now
+        own = self._journal.takes
+        instant = max(now, own[-1].time) if own else now
         why = _refusal(actions, valid_until, instant)
         if why:
-            return Applied(_outcome(order, "refused", (), why), ())
+            return refused(order, why)
         try:
             self._heard(instant)
         except StateStale as error:
-            return Applied(_outcome(order, "refused", (), f"pools unusable: {error.what}"), ())
-        attempt = _Attempt(self._fold.at(instant, self._own).copy())
+            return refused(order, f"pools unusable: {error.what}")
+        attempt = _Attempt(self._fold.at(instant, own).copy())
         for number, swap in enumerate(actions.swaps):
             short = self._swap(attempt, number, swap, instant)
             attempt.short = attempt.short or short
-        status = _status(attempt.fills, attempt.short)
-        outcome = _outcome(order, status, tuple(attempt.fills), attempt.short)
+        outcome = outcome_of(order, (), tuple(attempt.fills), attempt.short)
         return Applied(outcome, tuple(attempt.own))
 
     def _swap(self, attempt: _Attempt, number: int, swap: Swap, instant: int) -> str:
@@ -209,17 +201,6 @@ def _fixed_parts(venue: str, pools: Pools) -> tuple[bytes, ...]:
     )
 
 
-def _stamp(heard: int) -> ClockStamp:
-    """When the newest swap of others happened; there is one clock, the venue's."""
-    return ClockStamp(
-        venue_time=str(heard),
-        local_time=str(heard),
-        clock="venue-time",
-        offset="0",
-        half_width="0",
-    )
-
-
 def _refusal(actions: Actions, valid_until: int, instant: int) -> str:
     """Why nothing of an order may happen, or empty."""
     if instant > valid_until:
@@ -227,13 +208,3 @@ def _refusal(actions: Actions, valid_until: int, instant: int) -> str:
     if actions.legs:
         return "there is no book for legs here"
     return ""
-
-
-def _status(fills: Sequence[SwapFill], short: str) -> OutcomeStatus:
-    if not short:
-        return "done"
-    return "partial" if fills else "refused"
-
-
-def _outcome(order: str, status: OutcomeStatus, swaps: tuple[SwapFill, ...], why: str) -> Outcome:
-    return Outcome(order=order, status=status, fills=(), swaps=swaps, reason=why or None)

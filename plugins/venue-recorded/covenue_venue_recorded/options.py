@@ -1,6 +1,5 @@
 """A party's venue configuration, parsed once into frozen options."""
 
-import json
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from covenue.errors import BadInput
+from covenue.hooks.venue_options import VenueOptions
 from covenue.hooks.venues import VenueConfig
 from covenue_contracts.energibridge import Instrument
 from covenue_venue_recorded.dialects import DIALECTS, Dialect
@@ -24,7 +23,7 @@ KEYS = (
     "gaps",
     "journal",
 )
-STALE_MS_MAX = 86_400_000
+STALE_MS = 10_000
 Gaps = Literal["refuse", "wait"]
 
 
@@ -46,43 +45,39 @@ class Options:
 
 def parse_options(config: VenueConfig, folder: Path) -> Options:
     """Options from a party's table. Raises BadInput; its field is `venue_config.<key>`."""
-    for key in config:
-        if key not in KEYS:
-            raise _wrong(
-                "the venue knows no such key", f"use only {', '.join(KEYS)}", key, config[key]
-            )
-    dialect = _dialect(config)
-    journal = _text(config, "journal", "")
+    options = VenueOptions(config, KEYS)
+    options.refuse_unknown()
+    dialect = _dialect(options)
     return Options(
         dialect=dialect,
-        instrument=_instrument(config, dialect),
-        stale_ns=_stale_ms(config) * 1_000_000,
-        capture=folder / _file_name(config),
-        journal=Path(journal) if journal else None,
-        gaps=_gaps(config),
+        instrument=_instrument(options, dialect),
+        stale_ns=options.silence_ns(STALE_MS),
+        capture=folder / _file_name(options),
+        journal=options.journal(),
+        gaps=_gaps(options),
     )
 
 
-def _dialect(config: VenueConfig) -> Dialect:
-    name = _text(config, "dialect", "")
+def _dialect(options: VenueOptions) -> Dialect:
+    name = options.text("dialect", "")
     if name not in DIALECTS:
-        raise _wrong("no such dialect", f"use one of {', '.join(DIALECTS)}", "dialect", name)
+        raise options.wrong("no such dialect", f"use one of {', '.join(DIALECTS)}", "dialect", name)
     return DIALECTS[name]
 
 
-def _instrument(config: VenueConfig, dialect: Dialect) -> Instrument:
+def _instrument(options: VenueOptions, dialect: Dialect) -> Instrument:
     for key, default in (("tick", dialect.tick), ("step", dialect.step)):
-        _increment(config, key, default)
+        _increment(options, key, default)
     try:
         return dialect.instrument(
-            symbol=_text(config, "symbol", dialect.symbol),
-            canonical=_text(config, "canonical", dialect.canonical),
-            tick=_text(config, "tick", dialect.tick),
-            step=_text(config, "step", dialect.step),
+            symbol=options.text("symbol", dialect.symbol),
+            canonical=options.text("canonical", dialect.canonical),
+            tick=options.text("tick", dialect.tick),
+            step=options.text("step", dialect.step),
         )
     except ValidationError as error:
         first = error.errors()[0]
-        raise _wrong(
+        raise options.wrong(
             "the instrument is not well formed",
             "write names in lower case and increments as plain decimals",
             str(first["loc"][0]),
@@ -90,36 +85,19 @@ def _instrument(config: VenueConfig, dialect: Dialect) -> Instrument:
         ) from error
 
 
-def _text(config: VenueConfig, key: str, default: str) -> str:
-    value = config.get(key, default)
-    if not isinstance(value, str):
-        raise _wrong("text is expected", f"quote the value of {key}", key, value)
-    return value
-
-
-def _increment(config: VenueConfig, key: str, default: str) -> Fraction:
-    text = _text(config, key, default)
+def _increment(options: VenueOptions, key: str, default: str) -> Fraction:
+    text = options.text(key, default)
     if not text.isascii() or not text.replace(".", "", 1).isdigit() or Fraction(text) <= 0:
-        raise _wrong("a positive decimal is expected", f'write {key} like "{default}"', key, text)
+        raise options.wrong(
+            "a positive decimal is expected", f'write {key} like "{default}"', key, text
+        )
     return Fraction(text)
 
 
-def _stale_ms(config: VenueConfig) -> int:
-    value = config.get("stale_ms", 10_000)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= STALE_MS_MAX:
-        raise _wrong(
-            "a positive number of milliseconds is expected",
-            f"use 1 to {STALE_MS_MAX}",
-            "stale_ms",
-            value,
-        )
-    return value
-
-
-def _file_name(config: VenueConfig) -> str:
-    name = _text(config, "capture", "capture.gz")
+def _file_name(options: VenueOptions) -> str:
+    name = options.text("capture", "capture.gz")
     if name in {"", ".", ".."} or "/" in name or "\\" in name:
-        raise _wrong(
+        raise options.wrong(
             "a file of the party's own folder is expected",
             "name the capture without a folder",
             "capture",
@@ -128,24 +106,10 @@ def _file_name(config: VenueConfig) -> str:
     return name
 
 
-def _gaps(config: VenueConfig) -> Gaps:
-    value = _text(config, "gaps", "refuse")
+def _gaps(options: VenueOptions) -> Gaps:
+    value = options.text("gaps", "refuse")
     if value == "refuse":
         return "refuse"
     if value == "wait":
         return "wait"
-    raise _wrong("no such rule for gaps", "use refuse or wait", "gaps", value)
-
-
-def _wrong(what: str, advice: str, key: str, value: object) -> BadInput:
-    """An error at a key of the party's table, with the value as TOML writes it."""
-    text = value if isinstance(value, str) else _toml(value)
-    return BadInput(what, advice, field=f"venue_config.{key}", value=text[:200])
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value) if isinstance(value, str) else str(value)
+    raise options.wrong("no such rule for gaps", "use refuse or wait", "gaps", value)

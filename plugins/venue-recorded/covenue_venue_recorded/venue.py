@@ -6,25 +6,26 @@ from fractions import Fraction
 from pathlib import Path
 
 from covenue.errors import StateStale
-from covenue.hooks.journal import Applied, Journal
+from covenue.hooks.journal import Applied, Journal, outcome_of, refused
 from covenue.hooks.venues import (
-    NEVER_SEEN,
     ORDER_BOOK,
     BookState,
     NeverSeen,
     Snapshot,
     VenueConfig,
     pack_book,
+    refuse_silence,
+    state_digest,
 )
+from covenue.numerics.fills import execute, refusal
 from covenue_contracts.canonical import canonical, sha256
 from covenue_contracts.contract import Scalar
 from covenue_contracts.energibridge import ClockStamp, Instrument
-from covenue_contracts.local import Actions, Fill, Leg, Outcome, OutcomeStatus
-from covenue_venue_recorded.book import BookReplay, Sides, Take, refreshed_at
+from covenue_contracts.local import Actions, Fill, Leg, Outcome
+from covenue_venue_recorded.book import BookReplay, Levels, Sides, Take, refreshed_at
 from covenue_venue_recorded.capture import ASK, BID, CHUNK_BYTES, read_capture
-from covenue_venue_recorded.execution import execute
 from covenue_venue_recorded.join import Span, join, refuse_gaps
-from covenue_venue_recorded.journal import FORMAT, Takes
+from covenue_venue_recorded.journal import FORMAT
 from covenue_venue_recorded.offsets import MILLISECOND, Offset, offset
 from covenue_venue_recorded.options import parse_options
 
@@ -77,8 +78,7 @@ class RecordedVenue:
         sides = self._sides(span, end, as_of)
         last = max(span.depth.last, int(self._capture.last[end - 1]) if end > span.first else 0)
         state = BookState(self.instrument, sides.bids, sides.asks, last, self._stamp(span, end))
-        digest = state_digest(self.instrument, sides, last)
-        return Snapshot(ORDER_BOOK, as_of, digest, state, pack_book(state))
+        return Snapshot(ORDER_BOOK, as_of, state_digest(state), state, pack_book(state))
 
     def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> Sequence[Outcome]:
         """Execute the legs, immediate or cancel, on the book at `now`; once an order id.
@@ -86,15 +86,11 @@ class RecordedVenue:
         Fills count in the unit of the actions, which the domain set: the venue has none of its own.
         The outcome is in the journal before it is returned; the same id again returns it.
         """
-        if order not in self._journal.orders:
-            applied = self._execute(order, actions, valid_until, now)
-            self._journal.keep(order, applied)
-        return (self._journal.orders[order].outcome,)
+        return self._journal.once(order, lambda: self._execute(order, actions, valid_until, now))
 
     def reconcile(self, order: str) -> Sequence[Outcome] | NeverSeen:
         """The stored outcome of an order id, or NEVER_SEEN."""
-        applied = self._journal.orders.get(order)
-        return NEVER_SEEN if applied is None else (applied.outcome,)
+        return self._journal.outcomes(order)
 
     def facts(self) -> Mapping[str, Scalar]:
         """Rows, gaps, times and clock offsets of the capture; times are ns, as text."""
@@ -148,11 +144,7 @@ class RecordedVenue:
         """Diffs to fold. Raises StateStale after a silence."""
         end = min(max(self._capture.diffs_until(as_of), span.first), span.end)
         heard = self._heard(span, end)
-        if as_of - heard > self._options.stale_ns:
-            raise StateStale(
-                f"nothing arrived after {heard}, asked for {as_of}",
-                "ask for a time within the capture, or raise stale_ms",
-            )
+        refuse_silence(heard, as_of, self._options.stale_ns, "capture")
         return end
 
     def _heard(self, span: Span, end: int) -> int:
@@ -162,12 +154,7 @@ class RecordedVenue:
 
     def _sides(self, span: Span, end: int, as_of: int, also: Sequence[Take] = ()) -> Sides:
         """The book less active takes, and less `also`. Raises StateStale when crossed."""
-        taken = [
-            take
-            for applied in self._journal.orders.values()
-            for take in applied.takes
-            if take.counts_at(as_of)
-        ]
+        taken = [take for take in self._journal.takes if take.counts_at(as_of)]
         if self._replay.sides(span, end, ()).is_crossed:
             raise StateStale(
                 f"the recorded book is crossed at {as_of}",
@@ -188,11 +175,11 @@ class RecordedVenue:
             half_width=str(known.half_width),
         )
 
-    def _execute(self, order: str, actions: Actions, valid_until: int, now: int) -> Applied[Takes]:
+    def _execute(self, order: str, actions: Actions, valid_until: int, now: int) -> Applied[Take]:
         """One pass over the legs; each sees what the ones before it took."""
-        why = self._refusal(actions, valid_until, now)
+        why = refusal(actions, self.instrument, valid_until, now)
         if why:
-            return Applied(_outcome(order, "refused", (), why), ())
+            return refused(order, why)
         try:
             span = self._span(now)
             end = self._end(span, now)
@@ -201,30 +188,14 @@ class RecordedVenue:
             short = ""
             unit = Fraction(actions.unit)
             for number, leg in enumerate(actions.legs):
-                sides = self._sides(span, end, now, takes)
-                got = execute(sides, leg, number, self.instrument, unit)
+                levels = against(leg, self._sides(span, end, now, takes))
+                got = execute(levels.tolist(), leg, number, self.instrument, unit)
                 fills += got.fills
                 takes += [self._take(leg, fill, now) for fill in got.fills]
                 short = short or got.short
         except StateStale as error:
-            return Applied(_outcome(order, "refused", (), f"book unusable: {error.what}"), ())
-        return Applied(_outcome(order, _status(fills, short), tuple(fills), short), tuple(takes))
-
-    def _refusal(self, actions: Actions, valid_until: int, now: int) -> str:
-        """Why none of the legs may execute, or empty."""
-        if now > valid_until:
-            return "late"
-        if actions.swaps:
-            return "there are no pools for swaps here"
-        if Fraction(actions.unit) <= 0:
-            return f"unit {actions.unit} counts nothing"
-        least = Fraction(self.instrument.minimum) / Fraction(self.instrument.step)
-        for leg in actions.legs:
-            if leg.instrument != self.instrument.canonical:
-                return f"instrument {leg.instrument} is not traded here"
-            if 0 < int(leg.quantity_steps) < least:
-                return f"quantity below the minimum of {self.instrument.minimum}"
-        return ""
+            return refused(order, f"book unusable: {error.what}")
+        return Applied(outcome_of(order, tuple(fills), (), short), tuple(takes))
 
     def _take(self, leg: Leg, fill: Fill, now: int) -> Take:
         side = ASK if leg.side == "buy" else BID
@@ -233,28 +204,9 @@ class RecordedVenue:
         return Take(now, side, ticks, int(fill.quantity_steps), refreshed)
 
 
-def state_digest(instrument: Instrument, sides: Sides, last: int) -> str:
-    """SHA-256 over length-prefixed kind, instrument, bids, asks and last id.
-
-    Nothing of the path or of the instant enters: equal states have equal digests anywhere.
-    """
-    return sha256(
-        ORDER_BOOK.encode(),
-        canonical(instrument),
-        sides.bids.astype("<i8").tobytes(),
-        sides.asks.astype("<i8").tobytes(),
-        last.to_bytes(8, "little"),
-    )
-
-
-def _status(fills: Sequence[Fill], short: str) -> OutcomeStatus:
-    if not short:
-        return "done"
-    return "partial" if fills else "refused"
-
-
-def _outcome(order: str, status: OutcomeStatus, fills: tuple[Fill, ...], reason: str) -> Outcome:
-    return Outcome(order=order, status=status, fills=fills, swaps=(), reason=reason or None)
+def against(leg: Leg, sides: Sides) -> Levels:
+    """The side of a book that a leg takes from, best level first."""
+    return sides.asks if leg.side == "buy" else sides.bids
 
 
 def _offset_facts(clock: str, known: Offset | None) -> dict[str, Scalar]:

@@ -4,15 +4,13 @@
 lines. Whatever does not fit is a BadInput that names file, line, column and value.
 """
 
-import gzip
-import re
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from covenue.errors import BadInput
+from covenue.hooks.tables import Table, is_name, read_table, table_file
 from covenue_contracts.energibridge import Instrument
 from covenue_venue_sim.engine import BUY, SELL, TERMS, Amend, Cancel, New, Request, Terms
 from covenue_venue_sim.flow import Timed
@@ -23,8 +21,6 @@ SIDES: Mapping[str, int] = {"buy": BUY, "sell": SELL}
 KINDS = (*TERMS, "cancel", "amend")
 MOST = 10**12
 TIME_MAX = 2**63 - 1
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}")
-INTEGER = re.compile(r"0|[1-9][0-9]{0,18}")
 OWNER = "owner="
 
 
@@ -68,49 +64,29 @@ def read_instrument(folder: Path) -> Instrument:
 
 def orders_file(folder: Path) -> Path | None:
     """The table of orders of a folder, or None. Raises BadInput when it is there twice."""
-    plain, packed = folder / "orders.csv", folder / "orders.csv.gz"
-    if plain.exists() and packed.exists():
-        raise BadInput("the table is there twice", "delete orders.csv", file=str(packed))
-    if packed.exists():
-        return packed
-    return plain if plain.exists() else None
+    return table_file(folder, "orders")
 
 
 def read_orders(file: Path) -> tuple[Timed, ...]:
     """Everybody else's requests, in order of time. Raises BadInput."""
-    lines = [line.removesuffix("\r") for line in _text(file).split("\n")]
-    if lines[-1] == "":
-        lines.pop()
-    reader = _Reader(file, _columns(file, lines[0] if lines else ""))
-    flow = tuple(reader.read(number, line) for number, line in enumerate(lines[1:], start=2))
-    if not flow:
-        raise _damaged(file, "line 2", "", "the table is empty", "add orders, or set seed")
-    return flow
+    table = read_table(file, COLUMNS, FLAGS)
+    table.refuse_empty("add orders, or set seed")
+    reader = _Reader(table)
+    return tuple(reader.read(row) for row in range(len(table.rows)))
 
 
 class _Reader:
-    """Reads lines in order; knows the ids and the time of those before."""
+    """Reads rows in order; knows the ids and the time of those before."""
 
-    def __init__(self, file: Path, columns: tuple[str, ...]) -> None:
-        self._file = file
-        self._columns = columns
+    def __init__(self, table: Table) -> None:
+        self._table = table
         self._lines: dict[str, int] = {}
         self._before = 0
-        self._number = 0
-        self._fields: dict[str, str] = {}
+        self._row = 0
 
-    def read(self, number: int, line: str) -> Timed:
-        """The request of one line. Raises BadInput."""
-        fields = line.split(",")
-        if len(fields) != len(self._columns):
-            raise _damaged(
-                self._file,
-                f"line {number}",
-                line,
-                f"{len(self._columns)} fields are expected, not {len(fields)}",
-                f"write {','.join(self._columns)}, without quotes and empty lines",
-            )
-        self._number, self._fields = number, dict(zip(self._columns, fields, strict=True))
+    def read(self, row: int) -> Timed:
+        """The request of one row. Raises BadInput."""
+        self._row = row
         time = self._integer("time_ns", 0, TIME_MAX)
         if time < self._before:
             raise self._wrong("time_ns", f"time goes back from {self._before}", "sort the table")
@@ -118,7 +94,7 @@ class _Reader:
         return Timed(time, self._request())
 
     def _request(self) -> Request:
-        kind, name = self._fields["kind"], self._name("id", self._fields["id"])
+        kind, name = self._text("kind"), self._table.name(self._row, "id")
         if kind in {"cancel", "amend"}:
             return self._change(kind, name)
         terms = next((known for known in TERMS if known == kind), None)
@@ -142,81 +118,39 @@ class _Reader:
             raise self._wrong(
                 "id", f"the id is there twice, first in line {self._lines[name]}", "rename it"
             )
-        self._lines[name] = self._number
-        side = self._fields["side"]
+        self._lines[name] = self._row + 2
+        side = self._text("side")
         if side not in SIDES:
             raise self._wrong("side", "no such side", "use buy or sell")
         ticks, steps = self._integer("ticks", 1, MOST), self._integer("steps", 1, MOST)
         return New(name, self._owner() or name, SIDES[side], ticks, steps, terms)
 
     def _owner(self) -> str:
-        text = self._fields.get(FLAGS, "")
+        text = self._text(FLAGS)
         if not text:
             return ""
         if not text.startswith(OWNER):
             raise self._wrong(FLAGS, "no such flag", "write owner=NAME, or leave it empty")
-        return self._name(FLAGS, text.removeprefix(OWNER))
-
-    def _name(self, column: str, text: str) -> str:
-        if not NAME.fullmatch(text):
-            raise self._wrong(
-                column, "a name is expected", "use 1 to 64 letters, digits and . _ : / -"
-            )
-        return text
-
-    def _integer(self, column: str, least: int, most: int) -> int:
-        text = self._fields[column]
-        if not INTEGER.fullmatch(text) or not least <= int(text) <= most:
-            raise self._wrong(
-                column, "a whole number is expected", f"write digits only, {least} to {most}"
-            )
-        return int(text)
+        owner = text.removeprefix(OWNER)
+        if not is_name(owner):
+            raise self._table.no_name(self._row, FLAGS)
+        return owner
 
     def _empty(self, *columns: str) -> None:
         for column in columns:
-            if self._fields.get(column):
+            if self._text(column):
                 raise self._wrong(
-                    column, f"a request to {self._fields['kind']} has none", "leave it empty"
+                    column, f"a request to {self._text('kind')} has none", "leave it empty"
                 )
 
+    def _text(self, column: str) -> str:
+        return self._table.text(self._row, column)
+
+    def _integer(self, column: str, least: int, most: int) -> int:
+        return self._table.integer(self._row, column, least, most)
+
     def _wrong(self, column: str, what: str, advice: str) -> BadInput:
-        place = f"line {self._number}: {column}"
-        return _damaged(self._file, place, self._fields[column], what, advice)
-
-
-def _columns(file: Path, header: str) -> tuple[str, ...]:
-    for columns in (COLUMNS, (*COLUMNS, FLAGS)):
-        if header == ",".join(columns):
-            return columns
-    asked = f"write {','.join(COLUMNS)}, and {FLAGS} behind it if needed"
-    raise _damaged(file, "line 1", header, "the header is another", asked)
-
-
-def _text(file: Path) -> str:
-    """The text of a file, unpacked where its name says so. Raises BadInput."""
-    data = b""
-    try:
-        data = file.read_bytes()
-        if file.suffix == ".gz":
-            data = gzip.decompress(data)
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        text = data[error.start : error.end].hex()
-        raise _damaged(
-            file, f"line {line}", text, "the table is not UTF-8 text", "save it as UTF-8"
-        ) from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadInput(
-            "the table cannot be read: it is truncated, no gzip file, or no file",
-            "copy it again and compare its SHA-256",
-            file=str(file),
-            value=str(error)[:200],
-        ) from error
-
-
-def _damaged(file: Path, place: str, value: str, what: str, advice: str) -> BadInput:
-    return BadInput(what, advice, file=str(file), field=place, value=value[:200])
+        return self._table.wrong(self._row, column, what, advice)
 
 
 def request_text(request: Request) -> str:

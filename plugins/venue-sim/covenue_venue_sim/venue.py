@@ -9,25 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covenue.errors import BadInput, StateStale
-from covenue.hooks.journal import Applied, Journal
+from covenue.hooks.journal import Applied, Journal, outcome_of, refused
 from covenue.hooks.venues import (
-    NEVER_SEEN,
     ORDER_BOOK,
     BookState,
     NeverSeen,
     Snapshot,
     VenueConfig,
+    own_clock,
     pack_book,
+    refuse_silence,
+    state_digest,
 )
+from covenue.numerics.fills import execute, refusal
 from covenue_contracts.canonical import canonical, sha256
 from covenue_contracts.contract import Scalar
-from covenue_contracts.energibridge import ClockStamp, Instrument
-from covenue_contracts.local import Actions, Fill, Outcome, OutcomeStatus
+from covenue_contracts.energibridge import Instrument
+from covenue_contracts.local import Actions, Fill, Outcome
 from covenue_venue_sim.engine import BUY, SELL, Engine
-from covenue_venue_sim.execution import execute, less, side_of
+from covenue_venue_sim.execution import less, side_of
 from covenue_venue_sim.flow import Timed, generated
 from covenue_venue_sim.fold import EngineFold, Take
-from covenue_venue_sim.journal import FORMAT, Takes
+from covenue_venue_sim.journal import FORMAT
 from covenue_venue_sim.options import Options, parse_options
 from covenue_venue_sim.tables import orders_file, read_instrument, read_orders, request_text
 
@@ -50,7 +53,6 @@ class SimVenue:
         self._flow = _flow(self._options, folder)
         self._fold = EngineFold(self._options.rules, self._flow)
         self._journal = Journal(self._options.journal, FORMAT, self._source())
-        self._takes = [take for applied in self._journal.orders.values() for take in applied.takes]
 
     @property
     def instrument(self) -> Instrument:
@@ -63,12 +65,11 @@ class SimVenue:
         Raises StateStale before the first one, and after a silence where `stale_ms` is set.
         """
         heard = self._heard(as_of)
-        engine = self._fold.at(as_of, self._takes)
+        engine = self._fold.at(as_of, self._journal.takes)
         bids, asks = _levels(engine, BUY), _levels(engine, SELL)
         last = self._fold.seen_until(as_of)
-        state = BookState(self._instrument, bids, asks, last, _stamp(heard))
-        digest = state_digest(self._instrument, bids, asks, last)
-        return Snapshot(ORDER_BOOK, as_of, digest, state, pack_book(state))
+        state = BookState(self._instrument, bids, asks, last, own_clock(heard))
+        return Snapshot(ORDER_BOOK, as_of, state_digest(state), state, pack_book(state))
 
     def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> Sequence[Outcome]:
         """Execute the legs, immediate or cancel, on the book at `now`; once an order id.
@@ -76,20 +77,15 @@ class SimVenue:
         Fills count in the unit of the actions. The outcome is in the journal before it is
         returned; the same id again returns it.
         """
-        if order not in self._journal.orders:
-            applied = self._execute(order, actions, valid_until, now)
-            self._journal.keep(order, applied)
-            self._takes += applied.takes
-        return (self._journal.orders[order].outcome,)
+        return self._journal.once(order, lambda: self._execute(order, actions, valid_until, now))
 
     def reconcile(self, order: str) -> Sequence[Outcome] | NeverSeen:
         """The stored outcome of an order id, or NEVER_SEEN."""
-        applied = self._journal.orders.get(order)
-        return NEVER_SEEN if applied is None else (applied.outcome,)
+        return self._journal.outcomes(order)
 
     def facts(self) -> Mapping[str, Scalar]:
         """Requests of others; our position in base, cash and fees in quote currency, as text."""
-        account, traded = self._fold.account(self._takes), self._instrument
+        account, traded = self._fold.account(self._journal.takes), self._instrument
         times, money = self._fold.times, (traded.tick, traded.step, traded.multiplier)
         return {
             "venue": traded.venue,
@@ -124,35 +120,32 @@ class SimVenue:
 
     def _heard(self, as_of: int) -> int:
         """When the newest request of others arrived. Raises StateStale."""
-        seen, stale_ns = self._fold.seen_until(as_of), self._options.stale_ns
+        seen = self._fold.seen_until(as_of)
         if not seen:
             raise StateStale(
                 f"the book is not known before {self._flow[0].time}, asked for {as_of}",
                 "ask for a later time",
             )
         heard = int(self._fold.times[seen - 1])
-        if stale_ns is not None and as_of - heard > stale_ns:
-            raise StateStale(
-                f"nothing arrived after {heard}, asked for {as_of}",
-                "ask for a time within the flow, or raise stale_ms",
-            )
+        refuse_silence(heard, as_of, self._options.stale_ns, "flow")
         return heard
 
-    def _execute(self, order: str, actions: Actions, valid_until: int, now: int) -> Applied[Takes]:
+    def _execute(self, order: str, actions: Actions, valid_until: int, now: int) -> Applied[Take]:
         """One pass over the legs; each sees what the ones before it took.
 
         The engine itself executes when the takes are folded in, after they are kept: a crash
         before that leaves no trace of the order.
         """
-        instant = max(now, self._takes[-1].time) if self._takes else now
-        why = self._refusal(actions, valid_until, instant)
+        made = self._journal.takes
+        instant = max(now, made[-1].time) if made else now
+        why = refusal(actions, self._instrument, valid_until, instant)
         if why:
-            return Applied(_outcome(order, "refused", (), why), ())
+            return refused(order, why)
         try:
             self._heard(instant)
         except StateStale as error:
-            return Applied(_outcome(order, "refused", (), f"book unusable: {error.what}"), ())
-        engine = self._fold.at(instant, self._takes)
+            return refused(order, f"book unusable: {error.what}")
+        engine = self._fold.at(instant, made)
         levels = [engine.levels(BUY), engine.levels(SELL)]
         fills: list[Fill] = []
         takes: list[Take] = []
@@ -166,38 +159,7 @@ class SimVenue:
             if got.fills:
                 takes.append(Take(instant, side, int(leg.limit_ticks), got.steps))
             short = short or got.short
-        outcome = _outcome(order, _status(fills, short), tuple(fills), short)
-        return Applied(outcome, tuple(takes))
-
-    def _refusal(self, actions: Actions, valid_until: int, instant: int) -> str:
-        """Why none of the legs may execute, or empty."""
-        if instant > valid_until:
-            return "late"
-        if actions.swaps:
-            return "there are no pools for swaps here"
-        if Fraction(actions.unit) <= 0:
-            return f"unit {actions.unit} counts nothing"
-        least = Fraction(self._instrument.minimum) / Fraction(self._instrument.step)
-        for leg in actions.legs:
-            if leg.instrument != self._instrument.canonical:
-                return f"instrument {leg.instrument} is not traded here"
-            if 0 < int(leg.quantity_steps) < least:
-                return f"quantity below the minimum of {self._instrument.minimum}"
-        return ""
-
-
-def state_digest(instrument: Instrument, bids: Levels, asks: Levels, last: int) -> str:
-    """SHA-256 over length-prefixed kind, instrument, bids, asks and how many requests were seen.
-
-    Nothing of the path or of the instant enters: equal states have equal digests anywhere.
-    """
-    return sha256(
-        ORDER_BOOK.encode(),
-        canonical(instrument),
-        bids.astype("<i8").tobytes(),
-        asks.astype("<i8").tobytes(),
-        last.to_bytes(8, "little"),
-    )
+        return Applied(outcome_of(order, tuple(fills), (), short), tuple(takes))
 
 
 def _flow(options: Options, folder: Path) -> tuple[Timed, ...]:
@@ -233,17 +195,6 @@ def _levels(engine: Engine, side: int) -> Levels:
     return levels
 
 
-def _stamp(heard: int) -> ClockStamp:
-    """When the newest request of others arrived; there is one clock, the venue's."""
-    return ClockStamp(
-        venue_time=str(heard),
-        local_time=str(heard),
-        clock="venue-time",
-        offset="0",
-        half_width="0",
-    )
-
-
 def _product(number: int, *increments: str) -> str:
     """A number of increments as exact decimal text."""
     with localcontext() as context:
@@ -252,13 +203,3 @@ def _product(number: int, *increments: str) -> str:
         for increment in increments:
             product *= Decimal(increment)
         return f"{product:f}"
-
-
-def _status(fills: Sequence[Fill], short: str) -> OutcomeStatus:
-    if not short:
-        return "done"
-    return "partial" if fills else "refused"
-
-
-def _outcome(order: str, status: OutcomeStatus, fills: tuple[Fill, ...], reason: str) -> Outcome:
-    return Outcome(order=order, status=status, fills=fills, swaps=(), reason=reason or None)
