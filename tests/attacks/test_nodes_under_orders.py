@@ -220,6 +220,7 @@ BAD_TERMS: dict[str, Scalar | tuple[str, ...]] = {
     "most": "1",
     "references": ("1", "9" * 38),
     "slope_bits": 99,
+    "least": ("0", "-"),
 }
 
 

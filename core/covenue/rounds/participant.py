@@ -86,6 +86,7 @@ from covenue_contracts.ledger import (
 )
 from covenue_contracts.local import Actions, Outcome, Outcomes
 from covenue_contracts.plan import (
+    Goal,
     Order,
     PlanClose,
     PlanGo,
@@ -436,6 +437,14 @@ def _unagreed(turn: _Turn, order: Order) -> str:
     return "order-unsigned" if hides and not all_consent(order) else ""
 
 
+def _continues(own: Self, order: Goal, plan: Goal) -> bool:
+    """Whether a plan's goal continues the order's; one that the domain cannot read does not."""
+    try:
+        return own.continues(order, plan)
+    except CovenueError:
+        return False
+
+
 def _build(
     turn: _Turn, snapshot: Snapshot | None, pinned: SnapshotPinned
 ) -> tuple[LocalProblem | None, str]:
@@ -446,7 +455,7 @@ def _build(
     if member is None:
         return None, "not-in-roster"
     goal = view.plan.goal
-    if not own.continues(view.order.goal, goal):
+    if not _continues(own, view.order.goal, goal):
         return None, "goal-unproven"
     try:
         return own.build(goal, view.order.roster.members, member, snapshot), ""

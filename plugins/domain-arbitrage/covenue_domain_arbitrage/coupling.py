@@ -162,7 +162,7 @@ def continues(order: Goal, plan: Goal) -> bool:
     """
     terms = {**plan.terms, "least": order.terms.get("least")}
     same = plan.model_copy(update={"remaining": order.remaining, "terms": terms}) == order
-    if not same:
+    if not same or len(plan.remaining) != len(order.remaining):
         return False
     least = read_terms(plan).least
     rows = zip(plan.remaining, order.remaining, least, strict=True)
