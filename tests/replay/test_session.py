@@ -171,8 +171,9 @@ def test_a_run_that_is_terminated_exits_143_closed_and_goes_on(tmp_path: Path) -
         time.sleep(0.5)
         process.terminate()
         said = process.stderr.read()
-        assert process.wait(20) == 143
+        code = process.wait(20)
     assert said.startswith("Terminated: ended by SIGTERM\n")
+    assert code == 143
     assert "Traceback" not in said
     assert not list(out.rglob("*-wal")), "a ledger was left open"
     assert verify(out / output.LEDGER, Registry()).ok

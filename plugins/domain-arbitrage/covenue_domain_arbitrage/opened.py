@@ -43,7 +43,8 @@ def opened_figures(
 ) -> Mapping[str, Any]:
     """Figures of a run, as JSON types; amounts of value are decimal texts.
 
-    `gap` is the greatest certified gap of any plan, relative to its bound; `uncertified` counts
+    `gap` is the greatest certified gap of any plan, relative to its bound or, where that is less,
+    to the goal's floor: a small plan is no more exact than the floor asks. `uncertified` counts
     plans that ended without certificate; `certificate_holds` says whether every standing plan that
     was recomputed bears out its value and its bound.
     """

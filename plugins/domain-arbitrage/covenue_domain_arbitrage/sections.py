@@ -45,7 +45,7 @@ def _standing(figures: Mapping[str, Any]) -> Section:
             "pools": str(figures["pools"]),
             "plans": str(len(rows)),
             "plans without certificate": str(figures["uncertified"]),
-            "greatest certified gap, relative": _gap(figures["gap"]),
+            "greatest certified gap, relative to bound or floor": _gap(figures["gap"]),
             "every certificate borne out by the opened venues": str(
                 figures["certificate_holds"]
             ).lower(),
