@@ -158,6 +158,24 @@ class PlanDelta(Contract):
     cohort: tuple[Did, ...]
 
 
+@contract("plan.stands/v1")
+class PlanStands(Contract):
+    """The plan before, on which nobody has acted, is still within tolerance: nothing changes.
+
+    delta: digest of the plan.delta that stays in force. value, bound, gap, rounds, transcript,
+    cohort: of today, as in plan.delta.
+    """
+
+    plan: Digest
+    delta: Digest
+    value: Integer
+    bound: Integer
+    gap: Natural
+    rounds: Count
+    transcript: Digest
+    cohort: tuple[Did, ...]
+
+
 @contract("commitment/v1")
 class Commitment(Contract):
     """A hiding commitment of one participant to the actions that it plans."""

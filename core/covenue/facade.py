@@ -27,6 +27,7 @@ from covenue.privacy.guards import remembered
 from covenue.registry.load import Registry
 from covenue.registry.negotiate import check_contracts, check_needs, check_privacy
 from covenue.rounds import coordinator, node_state
+from covenue.rounds.choosing import AUTO, choose
 from covenue.rounds.clocks import RecordedClock
 from covenue.rounds.identities import Identity, demo_identity
 from covenue.rounds.opened import traffic
@@ -104,8 +105,9 @@ def plan(
     """Make one plan across parties and return it with its certificate.
 
     coupling: a domain's goal (`covenue_domain_routing.buy("100")`), or a Coupling with built
-    problems. problems: by party name, each an array, a DataFrame or a LocalProblem. configs: each
-    party's private configuration. ledger: "memory", or the path of a new SQLite ledger.
+    problems. solver: a name, or "auto" for the one that fits best. problems: by party name, each an
+    array, a DataFrame or a LocalProblem. configs: each party's private configuration. ledger:
+    "memory", or the path of a new SQLite ledger.
     Raises CovenueErrors with advice; BadInput when the plan is void.
     """
     _check_coupling(coupling)
@@ -247,6 +249,9 @@ class Warm:
             )
         goal, domain = self._resolve(coupling)
         built = self._build(goal, domain, coupling, problems, configs)
+        if self._solver == AUTO:
+            shared = domain.coupling(goal, self.members) if domain is not None else coupling
+            self._solver = choose(self._registry, cast("Coupling", shared), built).name
         solver = solver_of(self._registry, self._solver, solver_options)
         check_needs(solver, built, self._solver, self._registry.names("solvers"))
         self._check_privacy(solver.needs)
@@ -553,6 +558,9 @@ def _safe(name: str) -> str:
 def _state_digest(given: Any) -> str:
     if hasattr(given, "answer"):
         return sha256(b"covenue/given/1", repr(given).encode())
+    if isinstance(given, Mapping):
+        parts = (f"{key!r}={_state_digest(given[key])}" for key in sorted(given, key=repr))
+        return sha256(b"covenue/given/1", "\n".join(parts).encode())
     array = np.asarray(given)
     body = array.tobytes() if array.dtype != object else repr(array.tolist()).encode()
     return sha256(b"covenue/given/1", str(array.dtype).encode(), repr(array.shape).encode(), body)

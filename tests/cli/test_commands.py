@@ -45,7 +45,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorded:
 
     def prepare(scenario: Any, _registry: Registry) -> Any:
         told.calls.append(("prepare", scenario))
-        return SimpleNamespace(warnings=told.warnings)
+        return SimpleNamespace(scenario=scenario, warnings=told.warnings, why="")
 
     def result(ledger: Path) -> RunResult:
         summary = {"parties": 3, "status": "?", "standing": {"plans": [1, 2, 3, 4, 5]}}

@@ -322,16 +322,18 @@ def test_sections_of_several_orders_have_rising_plots_in_each_orders_own_units()
     assert [section.title for section in made] == [
         "A standing plan: cost, order 0",
         "A standing plan: split, order 0",
+        "Why each venue got its share, order 0",
         "A standing plan: cost, order 1",
         "A standing plan: split, order 1",
+        "Why each venue got its share, order 1",
         "An executed order, order 0",
         "An executed order, order 1",
     ]
     for section in made:
         for plot in section.plots:
             assert all(a < b for a, b in pairwise(plot.x))
-    assert made[4].figures["filled, base currency"] == "4.00000"
-    assert made[5].figures["filled, base currency"] == "0.40000"
+    assert made[6].figures["filled, base currency"] == "4.00000"
+    assert made[7].figures["filled, base currency"] == "0.40000"
 
 
 def test_a_run_without_plans_has_figures_all_the_same() -> None:
@@ -353,9 +355,10 @@ def test_sections_say_what_was_not_done_and_who_learns_what() -> None:
     assert titles == [
         "A standing plan: cost",
         "A standing plan: split",
+        "Why each venue got its share",
         "An executed order",
     ]
-    cost, split, executed = made
+    cost, split, _, executed = made
     assert "nothing is executed" in cost.text
     assert "not consumed" in cost.text
     assert "marginal level" in cost.text
@@ -390,3 +393,31 @@ def test_a_capture_without_the_instant_of_a_fill_is_named() -> None:
     plans = [_plan(9, "executed", goal=goal(), delta=None, closed="settled", executed=fills)]
     with pytest.raises(StateStale, match="filled an order"):
         Routing().opened_figures(plans, opened)
+
+
+def test_each_venue_is_told_why_it_got_its_share() -> None:
+    opened = parties()
+    for quantity, cheap, dear in (
+        ("3", "holds the marginal level, and all of that is taken", "beyond the marginal level"),
+        ("4", "holds the marginal level, and all of that is taken", "beyond the marginal level"),
+        ("5", "all that it offers within the marginal price", "of which 4 lots are not needed"),
+    ):
+        plans = standing(opened, buy(quantity, lot="1"), (0,))
+        (row,) = figures(plans, opened)["standing"]["plans"]
+        assert cheap in row["why"][0]["because"]
+        assert dear in row["why"][1]["because"]
+        section = Routing().sections(figures(plans, opened), plans)[2]
+        assert [each[0] for each in section.rows] == ["cheap", "dear"]
+        assert cheap in section.rows[0][-1]
+        assert section.rows[0][1] == "100.0000"
+
+
+def test_a_venue_without_an_offer_is_told_so() -> None:
+    opened = parties()
+    plans = standing(opened, buy("3", lot="1", limit_price="101"), (0,))
+    (row,) = figures(plans, opened)["standing"]["plans"]
+    assert row["why"][1] == {
+        "best": None,
+        "offered": 0,
+        "because": "it offers nothing that the order may take",
+    }

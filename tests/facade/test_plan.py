@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import covenue
+from covenue import facade
 from covenue.errors import BadInput, CapabilityMissing, OutputExists, PluginUnknown
 from covenue.facade import PlanResult
 from covenue.hooks.solvers import Coupling
@@ -257,7 +258,7 @@ LEVELS = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(LEVELS, min_size=1, max_size=4), st.integers(1, 120))
 def test_any_books_are_planned_at_least_cost(
     ladders: list[list[tuple[int, int]]], lots: int
@@ -325,3 +326,10 @@ def test_two_parties_under_secagg_are_told_how_many_it_takes() -> None:
         covenue.plan(pool_goal(), two, solver="dual", privacy="secagg")
     assert caught.value.field == "problems"
     assert "at least 3 parties" in caught.value.advice
+
+
+def test_tables_of_long_columns_have_digests_of_all_their_numbers() -> None:
+    columns = {"price": np.arange(5000.0), "quantity": np.ones(5000)}
+    changed = {**columns, "price": columns["price"] + (np.arange(5000) == 2500)}
+    assert facade._state_digest(changed) != facade._state_digest(columns)
+    assert facade._state_digest(dict(reversed(columns.items()))) == facade._state_digest(columns)

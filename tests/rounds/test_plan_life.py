@@ -10,6 +10,7 @@ from covenue.errors import CapabilityMissing
 from covenue.hooks.solvers import Solution
 from covenue.numerics.words import words
 from covenue.rounds import coordinator, participant
+from covenue.rounds.opened import in_force
 from covenue.testing.cohorts import SECOND, START, Cohort, Setting
 from covenue.testing.domains import LadderCoupling
 from covenue.testing.laws import broken_laws
@@ -26,6 +27,7 @@ from covenue_contracts.plan import (
     PlanJoined,
     PlanOpen,
     PlanSettled,
+    PlanStands,
     PlanVoid,
     QueryAsked,
     RoundAbort,
@@ -102,6 +104,42 @@ def test_a_proposal_names_its_parent_and_the_change_from_it() -> None:
     assert second.parent is not None
     moved = [int(a) - int(b) for a, b in zip(second.solution, first.solution, strict=True)]
     assert [int(part) for part in second.change] == moved
+
+
+class _Unmoved(TrialSolver):
+    """Ends in the first round of a warm start, and says that the plan before stands."""
+
+    def tell(self, state: Any, release: Any) -> Any:
+        if state.after is None:
+            return super().tell(state, release)
+        last = state.coupling.key_range[0], 0
+        return Solution("certified", state.after, None, last, 7, 7, 0, state.after, stands=True)
+
+
+def unmoved(monkeypatch: pytest.MonkeyPatch, **setting: Any) -> Cohort:
+    monkeypatch.setattr("covenue.testing.cohorts.TrialSolver", _Unmoved)
+    return ended(cohort(**setting))
+
+
+def test_a_plan_that_stands_is_no_change_and_says_what_it_is_worth_today(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = unmoved(monkeypatch, mode="standing", plans=3)
+    (delta,) = every(at, PlanDelta)
+    first, second = every(at, PlanStands)
+    parents = {body.parent for body in every(at, PlanOpen)[1:]}
+    assert parents == {first.delta} == {second.delta}
+    assert (first.value, first.bound, first.gap, first.rounds) == ("7", "7", "0", 1)
+    assert first.transcript != delta.transcript
+    assert reasons(at)[1:] == ["the plan before still stands"] * 2
+    assert in_force(delta, first).solution == delta.solution
+    assert in_force(delta, first).value == "7"
+
+
+def test_what_was_acted_on_does_not_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = unmoved(monkeypatch, mode="executed", pace=2, plans=3)
+    assert every(at, PlanStands) == []
+    assert len(every(at, PlanDelta)) == len(every(at, PlanOpen)) > 1
 
 
 def test_a_second_order_waits_for_the_end_of_the_first() -> None:

@@ -735,3 +735,23 @@ def test_a_machine_that_computes_other_bits_is_refused(
     with pytest.raises(PluginBroken) as caught:
         solver.from_options({})
     assert "other bits" in caught.value.what
+
+
+@pytest.mark.parametrize("build", [Dual, Lbfgs])
+def test_a_plan_that_is_still_within_tolerance_stands(build: Any) -> None:
+    pools = generate(100, 3)
+    cold = play(build(), coupling(pools), problems(pools)).solution
+    again = play(build(), coupling(pools), problems(pools), cold.warm)
+    assert not cold.stands
+    assert again.solution.stands
+    assert len(again.queries) == 1
+    assert again.solution.multipliers == cold.multipliers
+
+
+def test_a_plan_whose_pools_or_references_moved_does_not_stand() -> None:
+    pools = generate(100, 3)
+    cold = play(Dual(), coupling(pools), problems(pools)).solution
+    later = ticked(pools, slice(0, 20))
+    assert not play(Dual(), coupling(later), problems(later), cold.warm).solution.stands
+    dearer = replace(pools, reference=pools.reference * 1.5)
+    assert not play(Dual(), coupling(dearer), problems(dearer), cold.warm).solution.stands

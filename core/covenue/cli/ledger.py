@@ -19,8 +19,8 @@ ENTRY_KINDS = (
     "action", "attestation", "budget.charge", "budget.open", "budget.refund", "budget.refused",
     "clock_regression", "commitment", "deadline", "genesis", "kill_switch", "memory", "order",
     "outcome", "override", "plan.close", "plan.delta", "plan.go", "plan.joined", "plan.open",
-    "plan.settled", "plan.void", "query", "reply", "round.abort", "signals.total", "snapshot",
-    "stage", "submit", "tail",
+    "plan.settled", "plan.stands", "plan.void", "query", "reply", "round.abort", "signals.total",
+    "snapshot", "stage", "submit", "tail",
 )  # fmt: skip
 """Contracts that stand in a ledger as entries of their own; others are parts of these."""
 

@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     metavar="LEDGER",
     help="Continue an interrupted run from its ledger.",
 )
+@click.option(
+    "--what-if",
+    "what_ifs",
+    multiple=True,
+    metavar="KEY.PARTY=VALUE",
+    help="Show the first plan with another private setting, like fee.spot=1.0 (bps); no ledger.",
+)
 @compare_option
 @pace_option
 @out_option
@@ -47,6 +54,7 @@ def command(
     arguments: tuple[str, ...],
     dry_run: bool,
     resume: Path | None,
+    what_ifs: tuple[str, ...],
     compare: str | None,
     pace: float,
     out: Path | None,
@@ -61,7 +69,7 @@ def command(
 
     registry = Registry()
     if resume is not None:
-        if arguments or dry_run or compare is not None or out is not None:
+        if arguments or dry_run or what_ifs or compare is not None or out is not None:
             raise BadInput(
                 "--resume continues a run as it was begun",
                 "give --resume LEDGER alone",
@@ -79,6 +87,9 @@ def command(
     scenario = read_scenario(Path(path), options)
     if dry_run:
         _dry_run(registry, scenario, as_json)
+        return
+    if what_ifs:
+        _what_if(registry, scenario, what_ifs, as_json)
         return
     target = refuse_used(out or Path(f"covenue-{scenario.name}"))
     result, compared = _run(registry, scenario, target, compare, pace=pace, as_json=as_json)
@@ -115,10 +126,42 @@ def _resume(registry: "Registry", ledger: Path, pace: float, as_json: bool) -> "
         return resume(path, registry, show, pace)
 
 
+def _what_if(
+    registry: "Registry", scenario: "ScenarioFile", texts: tuple[str, ...], as_json: bool
+) -> None:
+    from covenue.rounds.what_if import differences, parse_setting, what_if
+
+    answer = what_if(scenario, [parse_setting(text) for text in texts], registry)
+    if as_json:
+        print_json(answer)
+        return
+    tried = ", ".join(texts)
+    for number, (before, after) in enumerate(zip(answer["before"], answer["after"], strict=True)):
+        changed = differences(before, after)
+        rows = [row for figure in changed for row in _rows(after["venues"], *figure)]
+        title = f"order {number}, first plan, if {tried}; nothing was written"
+        print_table(title, ("figure", "as it is", "as it would be"), rows)
+
+
+def _rows(venues: list[str], name: str, old: Any, new: Any) -> list[tuple[str, str, str]]:
+    """A figure as rows: one that each venue has its own of, venue by venue."""
+    if not (isinstance(old, list) and isinstance(new, list) and len(old) == len(new)):
+        return [(name, str(old), str(new))]
+    if len(old) != len(venues):
+        return [(name, ", ".join(map(str, old)), ", ".join(map(str, new)))]
+    rows = zip(venues, old, new, strict=True)
+    return [(f"{name}, {venue}", _told(a), _told(b)) for venue, a, b in rows if a != b]
+
+
+def _told(value: Any) -> str:
+    return str(value["because"]) if isinstance(value, dict) and "because" in value else str(value)
+
+
 def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> None:
     from covenue.rounds.preflight import prepare
 
-    warnings = prepare(scenario, registry).warnings
+    prepared = prepare(scenario, registry)
+    scenario, warnings = prepared.scenario, prepared.warnings
     wanted = {("domains", scenario.domain), ("solvers", scenario.solver)}
     wanted |= {("ledgers", scenario.ledger), ("engines", scenario.engine)}
     wanted |= {("privacy", name) for name in scenario.privacy}
@@ -132,6 +175,7 @@ def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> N
                 "parties": len(scenario.parties),
                 "orders": len(scenario.orders),
                 "options": dict(scenario.chosen),
+                **({"solver_why": prepared.why} if prepared.why else {}),
                 "plugins": plugins,
                 "warnings": list(warnings),
             }
@@ -140,6 +184,8 @@ def _dry_run(registry: "Registry", scenario: "ScenarioFile", as_json: bool) -> N
     columns = ("family", "name", "plugin", "version", "content")
     rows = [[str(plugin[column]) for column in columns] for plugin in plugins]
     print_table(f"{scenario.name} is ready to run; nothing was written", columns, rows)
+    if prepared.why:
+        click.echo(plain(f"solver {scenario.solver}, chosen by auto: {prepared.why}"))
     for warning in warnings:
         click.echo(plain(f"warning: {warning}"))
 

@@ -88,8 +88,10 @@ class Scenario:
 class OpenedPlan:
     """One plan with everything opened, outside the cohort: for reports and checks only.
 
-    closed: why the plan ended. went: whether `plan.go` was given. executed, actions, bytes_left:
-    outcomes, what was sent to the venue, and bytes of messages that left, by party name.
+    closed: why the plan ended. delta: the plan in force at its end; stands: whether that is the one
+    before, with its value and bound of today. went: whether `plan.go` was given. executed, actions,
+    bytes_left: outcomes, what was sent to the venue, and bytes of messages that left, by party
+    name.
     """
 
     number: int
@@ -103,6 +105,7 @@ class OpenedPlan:
     went: bool = False
     bytes_left: Mapping[str, int] = field(default_factory=dict)
     actions: Mapping[str, Actions] = field(default_factory=dict)
+    stands: bool = False
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,9 @@ class Solution:
     after: digest of the query whose memory the commitment continues from; None for the empty
     memory. points: the shared integers of the plan (key and residual of a key search). value,
     bound: in the domain's value unit; |bound - value| is the certified gap. shortfall: what could
-    not be planned. warm: what the next plan of the order may start from.
+    not be planned. warm: what the next plan of the order may start from. stands: the first round
+    of a warm start has shown that the plan before is still within tolerance, so nothing changes
+    (round 0 of solvers.md, section 3).
     """
 
     status: SolutionStatus
@@ -66,6 +68,18 @@ class Solution:
     bound: int
     shortfall: int
     warm: State
+    stands: bool = False
+
+
+@dataclass(frozen=True)
+class Suits:
+    """That a solver can serve a plan: the least rank of all installed solvers is chosen.
+
+    why: one sentence for people, with the property of the problem that decides.
+    """
+
+    rank: int
+    why: str
 
 
 class Coupling(Protocol):
@@ -213,6 +227,13 @@ class Solver(Protocol):
     @property
     def needs(self) -> frozenset[Capability]:
         """Matched against every local problem before round 1."""
+        ...
+
+    def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
+        """Whether, and how well, it can serve a plan; `auto` chooses by this. Cheap, and pure.
+
+        offered: what every local problem offers. None where it cannot.
+        """
         ...
 
     def start(self, coupling: Coupling, warm: State | None) -> State:

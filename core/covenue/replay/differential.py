@@ -6,7 +6,8 @@ from typing import Any
 from covenue.ledger.audit_log import AuditLog
 from covenue.registry.load import Registry
 from covenue.replay.verify import open_ledger
-from covenue_contracts.plan import PlanDelta, PlanOpen
+from covenue.rounds.opened import in_force
+from covenue_contracts.plan import PlanDelta, PlanOpen, PlanStands
 
 
 def compare(first: Path, second: Path, solvers: tuple[str, str], registry: Registry) -> Any:
@@ -54,6 +55,7 @@ def _proposals(path: Path, registry: Registry) -> dict[tuple[int, int], PlanDelt
     found: dict[tuple[int, int], PlanDelta] = {}
     orders: list[str] = []
     opened: PlanOpen | None = None
+    last = 0
     with open_ledger(path, registry) as backend:
         for entry in AuditLog.open(backend).entries():
             body = entry.body
@@ -61,6 +63,11 @@ def _proposals(path: Path, registry: Registry) -> dict[tuple[int, int], PlanDelt
                 opened = body
                 if body.number == 0:
                     orders.append(body.order)
+            elif isinstance(body, PlanStands) and opened is not None:
+                before = found[len(orders) - 1, last]
+                last = opened.number
+                found[len(orders) - 1, last] = in_force(before, body)
             elif isinstance(body, PlanDelta) and opened is not None and opened.mode == "standing":
-                found[len(orders) - 1, opened.number] = body
+                last = opened.number
+                found[len(orders) - 1, last] = body
     return found

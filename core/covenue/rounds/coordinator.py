@@ -77,6 +77,7 @@ from covenue_contracts.plan import (
     PlanMode,
     PlanOpen,
     PlanSettled,
+    PlanStands,
     PlanVoid,
     QueryAsked,
     RoundAbort,
@@ -85,6 +86,7 @@ from covenue_contracts.plan import (
 from covenue_contracts.shared import Query, SharedSignals
 
 IDLE_PLANS = 3
+STANDS = "the plan before still stands"
 KERNEL_KINDS = ("commit", "settle")
 REASONS_SHOWN = 8
 
@@ -629,6 +631,12 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
         turn.set_plan(solver=outcome)
         _ask_solver(turn)
         return
+    warm = {**turn.state.warm, _warm_key(turn): outcome.warm}
+    if _stands(turn, outcome):
+        turn.say(_unchanged(turn, outcome, release.cohort))
+        turn.state = replace(turn.state, warm=warm)
+        _close(turn, STANDS, worked=True)
+        return
     delta = _delta(turn, outcome, release.cohort)
     if not fits(delta):
         _void(turn, "the solver's solution does not fit an entry")
@@ -636,7 +644,6 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
     turn.say(delta)
     turn.set_plan(delta=delta)
     turn.set_mandate(parent=delta)
-    warm = {**turn.state.warm, _warm_key(turn): outcome.warm}
     turn.state = replace(turn.state, warm=warm)
     if outcome.status not in {"certified", "estimated"}:
         _void(turn, f"the solver ended {outcome.status}")
@@ -650,6 +657,17 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
             points=delta.solution,
         )
         _ask(turn, query, retries=0, retry_of=None)
+
+
+def _stands(turn: _Turn, solution: Solution) -> bool:
+    """Whether the plan before, which nobody has acted on, is still within tolerance.
+
+    Then there is no change, and so no plan.delta (round 0 of solvers.md, section 3).
+    """
+    parent = turn.mandate.parent
+    standing = turn.plan.opened.mode == "standing" and turn.plan.answers == 1
+    certified = parent is not None and parent.status == solution.status == "certified"
+    return solution.stands and standing and certified
 
 
 def _warm_key(turn: _Turn) -> tuple[str, str]:
@@ -678,6 +696,21 @@ def _delta(turn: _Turn, solution: Solution, cohort: tuple[str, ...]) -> PlanDelt
         bound=str(solution.bound),
         gap=str(abs(solution.bound - solution.value)),
         shortfall=str(solution.shortfall),
+        rounds=plan.answers,
+        transcript=plan.transcript,
+        cohort=cohort,
+    )
+
+
+def _unchanged(turn: _Turn, solution: Solution, cohort: tuple[str, ...]) -> PlanStands:
+    plan = turn.plan
+    assert plan.opened.parent is not None  # noqa: S101 -- what stands is the parent
+    return PlanStands(
+        plan=plan.id,
+        delta=plan.opened.parent,
+        value=str(solution.value),
+        bound=str(solution.bound),
+        gap=str(abs(solution.bound - solution.value)),
         rounds=plan.answers,
         transcript=plan.transcript,
         cohort=cohort,

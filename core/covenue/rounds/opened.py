@@ -13,7 +13,15 @@ from covenue.ledger.audit_log import AuditLog
 from covenue_contracts.canonical import parse_as
 from covenue_contracts.ledger import ActionPlanned, KillSwitch, OutcomeSeen, Submit
 from covenue_contracts.local import Actions, Outcome, Outcomes
-from covenue_contracts.plan import PlanClose, PlanDelta, PlanGo, PlanOpen, PlanVoid, QueryAsked
+from covenue_contracts.plan import (
+    PlanClose,
+    PlanDelta,
+    PlanGo,
+    PlanOpen,
+    PlanStands,
+    PlanVoid,
+    QueryAsked,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ def opened_plans(log: AuditLog, nodes: Mapping[str, AuditLog]) -> tuple[OpenedPl
     outcomes, actions = _outcomes(nodes), _actions(nodes)
     names = {node.did: name for name, node in nodes.items()}
     plans: dict[str, OpenedPlan] = {}
+    before: PlanDelta | None = None
     for entry in log.entries():
         body = entry.body
         if isinstance(body, PlanOpen):
@@ -51,9 +60,28 @@ def opened_plans(log: AuditLog, nodes: Mapping[str, AuditLog]) -> tuple[OpenedPl
         elif isinstance(body, Submit):
             size = len(log.get_blob(body.blob))
             plans[body.plan] = _sent(plans[body.plan], names[body.sender], size)
+        elif isinstance(body, PlanStands) and before is not None:
+            held = replace(plans[body.plan], delta=in_force(before, body), stands=True)
+            plans[body.plan] = held
         elif isinstance(body, QueryAsked | PlanDelta | PlanGo | PlanClose):
             plans[body.plan] = _told(plans[body.plan], body)
+            before = body if isinstance(body, PlanDelta) else before
     return tuple(plans.values())
+
+
+def in_force(delta: PlanDelta, stands: PlanStands) -> PlanDelta:
+    """An earlier proposal as it stands today: the same plan, with today's certificate."""
+    return delta.model_copy(
+        update={
+            "plan": stands.plan,
+            "value": stands.value,
+            "bound": stands.bound,
+            "gap": stands.gap,
+            "rounds": stands.rounds,
+            "transcript": stands.transcript,
+            "cohort": stands.cohort,
+        }
+    )
 
 
 def _sent(plan: OpenedPlan, name: str, size: int) -> OpenedPlan:

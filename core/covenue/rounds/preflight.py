@@ -34,6 +34,7 @@ from covenue.registry.negotiate import (
     check_privacy,
 )
 from covenue.rounds import participant
+from covenue.rounds.choosing import AUTO, choose
 from covenue.rounds.identities import Identity, demo_identity
 from covenue.rounds.messages import query_digest
 from covenue.rounds.parts import domain_of, mechanism_of, solver_of
@@ -60,7 +61,8 @@ class PreparedParty:
 class Prepared:
     """A scenario whose plugins, data, goals and budgets have been checked.
 
-    warnings: what can run, but not to the end of all plans.
+    warnings: what can run, but not to the end of all plans. why: why `auto` chose the solver, or
+    empty where one was named.
     """
 
     scenario: ScenarioFile
@@ -72,6 +74,7 @@ class Prepared:
     parties: tuple[PreparedParty, ...]
     plugins: tuple[PluginRef, ...]
     warnings: tuple[str, ...] = ()
+    why: str = ""
 
 
 def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
@@ -80,6 +83,7 @@ def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
     Raises CovenueErrors that name file, field, value and what to do.
     """
     file = str(scenario.path)
+    scenario, why = _with_solver(scenario, registry)
     wanted = _wanted(scenario)
     rows = {row.id: row for row in (_found(registry, scenario, *pair) for pair in wanted)}
     check_contracts(list(rows.values()))
@@ -103,7 +107,37 @@ def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
     plugins = tuple(registry.ref(family, name) for family, name in wanted)
     prepared = Prepared(scenario, registry, domain, solver, mechanism, goals, parties, plugins)
     _check_orders(prepared)
-    return replace(prepared, warnings=_check_problems(prepared))
+    return replace(prepared, warnings=_check_problems(prepared), why=why)
+
+
+def _with_solver(scenario: ScenarioFile, registry: Registry) -> tuple[ScenarioFile, str]:
+    """The scenario with the solver that `auto` chooses for its first order, and why."""
+    if scenario.solver != AUTO:
+        return scenario, ""
+    file = str(scenario.path)
+    if scenario.solver_options:
+        raise BadInput(
+            "options belong to a solver, and `auto` is none",
+            "leave solver.options out, or name the solver that they are for",
+            file=file,
+            field="solver.options",
+            value=", ".join(sorted(scenario.solver_options)),
+        )
+    domain = domain_of(registry, scenario.domain)
+    goal = goal_of(domain, 0, scenario.orders[0], file)
+    names = ["coordinator", *(entry.name for entry in scenario.parties)]
+    members = members_of(scenario, {name: preview(scenario, name) for name in names})
+    by_name = {member.name: member for member in members}
+    problems = {}
+    for entry in scenario.parties:
+        venue = _checked_venue(registry, entry, file)
+        with party_blamed(file, entry.name):
+            state = venue.pin(scenario.orders[0].start)
+            member = by_name[entry.name]
+            problems[entry.name] = domain.problem(goal, members, member, state, entry.config)
+        venue.close()
+    chosen = choose(registry, domain.coupling(goal, members), problems)
+    return replace(scenario, solver=chosen.name), chosen.why
 
 
 def _check_mechanism(scenario: ScenarioFile, registry: Registry, solver: Solver) -> None:

@@ -42,7 +42,11 @@ STANDARD = (
         {},
     ),
     ScenarioOption(
-        "solver", "Another capable solver, with its defaults", None, ("solver.name",), {}
+        "solver",
+        "Another capable solver, with its defaults; auto chooses one, and says why",
+        None,
+        ("solver.name",),
+        {},
     ),
 )
 """What every scenario can be run with instead of what its file says."""

@@ -373,6 +373,7 @@ def _result(started: _Run) -> RunResult:
         "void": void_reasons(log),
         "venues": {p.entry.name: dict(p.venue.facts()) for p in prepared.parties},
         "solver": prepared.scenario.solver,
+        **({"solver_why": prepared.why} if prepared.why else {}),
         "mechanism": prepared.mechanism.name,
         "cohort_policy": prepared.scenario.policy.model_dump(mode="json"),
         "overrides": overrides(log),
@@ -384,7 +385,7 @@ def _result(started: _Run) -> RunResult:
         "status": status,
         "root": log.root().hex(),
         "entries": str(log.size),
-        "solver": prepared.scenario.solver,
+        "solver": _solver_text(prepared),
         "mechanism": prepared.mechanism.name,
         "cohort": _policy_text(prepared.scenario.policy),
         "identities": "derived from the scenario's seed (demo)"
@@ -417,6 +418,12 @@ def _sight(started: _Run, parties: Sequence[OpenedParty]) -> dict[str, Any] | No
             )
             own[party.member.name] = own_words(problem, sight.asked)
     return sight.shown(own)
+
+
+def _solver_text(prepared: Prepared) -> str:
+    """The solver, and where `auto` chose it, why."""
+    chosen = f" (chosen by auto: {prepared.why})" if prepared.why else ""
+    return f"{prepared.scenario.solver}{chosen}"
 
 
 def _policy_text(policy: CohortPolicy) -> str:

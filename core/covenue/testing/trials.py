@@ -10,7 +10,7 @@ from typing import Any
 
 from covenue.errors import CapabilityMissing
 from covenue.hooks.domains import Acted, LocalProblem, Memory
-from covenue.hooks.solvers import Choice, Coupling, Solution, State, Total
+from covenue.hooks.solvers import Choice, Coupling, Solution, State, Suits, Total
 from covenue.hooks.venues import Snapshot
 from covenue.numerics.words import Words, integers, words
 from covenue.testing.domains import LadderCoupling, LadderDomain, LadderProblem
@@ -102,6 +102,10 @@ class TrialSolver:
     """
 
     needs: frozenset[Capability] = frozenset({"PROX"})
+
+    def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
+        """Only the trial coupling of this module."""
+        return Suits(99, "a trial") if isinstance(coupling, TrialCoupling) else None
 
     def start(self, coupling: Coupling, warm: State | None) -> TrialState:
         """The whole range."""

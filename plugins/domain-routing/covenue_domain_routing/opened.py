@@ -22,6 +22,7 @@ from covenue_domain_routing.goals import Terms, read_terms
 from covenue_domain_routing.grid import key_grid
 from covenue_domain_routing.ladders import all_in, parse_charges
 from covenue_domain_routing.problem import RoutingProblem, problem_of
+from covenue_domain_routing.shares import why_share
 
 LAGS = (1, 5, 10)
 Orders = Sequence[Sequence[OpenedPlan]]
@@ -162,6 +163,10 @@ def _split(plan: OpenedPlan, delta: PlanDelta, parties: Sequence[OpenedParty]) -
         "rounds": plan.rounds,
         "bytes": [plan.bytes_left.get(member.name, 0) for member in members],
         "rounding_lots": [a - b for a, b in zip(lots, native, strict=True)],
+        "why": [
+            why_share(problem, key, lots_of)
+            for problem, lots_of in zip(problems, lots, strict=True)
+        ],
         **central,
     }
     return OpenedSplit(plan.number, key, lots, problems, terms, row)

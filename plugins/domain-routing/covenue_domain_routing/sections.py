@@ -81,7 +81,36 @@ def _standing(figures: Mapping[str, Any], terms: Terms, suffix: str) -> list[Sec
                 ),
             ),
         ),
+        _why(rows[-1], venues, terms, suffix),
     ]
+
+
+def _why(row: Mapping[str, Any], venues: Sequence[str], terms: Terms, suffix: str) -> Section:
+    """The last plan, venue by venue."""
+    scale = terms.price_scale
+
+    def price(value: int | None) -> str:
+        return _text(None if value is None else Fraction(value, scale), 4)
+
+    return Section(
+        title=f"Why each venue got its share{suffix}",
+        text=(
+            f"Plan {row['k']}: every offer with an all-in price better than the marginal level is "
+            "taken whole, and nothing beyond it; fees and basis are in the price. " + OPENED
+        ),
+        figures={"marginal all-in price": price(row["price"])},
+        columns=("venue", "best all-in price", "offered within the margin", "share", "because"),
+        rows=tuple(
+            (
+                venue,
+                price(why["best"]),
+                _text(why["offered"] * terms.lot, 5),
+                _text(lots * terms.lot, 5),
+                why["because"],
+            )
+            for venue, why, lots in zip(venues, row["why"], row["lots"], strict=True)
+        ),
+    )
 
 
 def _columns(venues: Sequence[str]) -> tuple[str, ...]:

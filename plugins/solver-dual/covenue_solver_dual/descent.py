@@ -105,6 +105,7 @@ class Descent:
     best: None before the first answer of all. stage: index into the smoothing widths. ends: where
     the descent settled at those before, () where it did not. idle: rounds since bound or plan
     became better. trust: the largest relative move of the next step; a rejected one shortens it.
+    before: the multipliers of the plan before, () without one.
     """
 
     terms: Terms
@@ -117,6 +118,7 @@ class Descent:
     ends: tuple[Integers, ...] = ()
     idle: int = 0
     trust: float = WIDEST
+    before: Integers = ()
 
     @property
     def width(self) -> int:
@@ -140,6 +142,7 @@ def tell(method: Method, state: Descent, release: Total | Choice) -> Descent | S
     answer = read(terms, state.trial, state.width, slopes, release)
     if answer is None or (state.path and conflicts(terms, state.path.at, answer.point)):
         return refused("stalled")
+    is_first = state.best is None
     best = state.best.with_point(terms, answer.point) if state.best else first(terms, answer.point)
     if best.contradicts(terms):
         return refused("stalled")
@@ -152,7 +155,8 @@ def tell(method: Method, state: Descent, release: Total | Choice) -> Descent | S
         state, terms=steered, path=path, best=best, memory=memory, idle=idle, trust=trust
     )
     if closed(terms, best, state.tolerance):
-        return _ended(method, state, best, "certified")
+        ended = _ended(method, state, best, "certified")
+        return replace(ended, stands=is_first and state.trial == state.before)
     try:
         return _onward(method, state, path, best)
     except BadInput:  # slopes whose factors are beyond floats: no convex answer has them

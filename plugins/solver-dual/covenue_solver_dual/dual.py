@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from covenue.hooks.solvers import Choice, Coupling, Solution, State, Total
+from covenue.hooks.solvers import Choice, Coupling, DualCoupling, Solution, State, Suits, Total
 from covenue.numerics.ldlt import Reals
 from covenue_contracts.contract import Scalar
 from covenue_contracts.shared import Capability, Query
@@ -19,7 +19,13 @@ from covenue_solver_dual.options import check_names, hessian_of, tolerance_of
 from covenue_solver_dual.selftest import require_self_test
 from covenue_solver_dual.terms import Integers, Terms, terms_of
 from covenue_solver_dual.totals import Answer, Point
-from covenue_solver_dual.warm import WarmDual, check_tolerance, start_at, warm_for
+from covenue_solver_dual.warm import (
+    WarmDual,
+    check_tolerance,
+    plan_before,
+    start_at,
+    warm_for,
+)
 
 Hessian = Literal["cached", "every"]
 CURVED_ROUNDS = (1, 3, 5)
@@ -135,6 +141,14 @@ class Dual:
         """Answers, with and without their slopes."""
         return frozenset({"RESPOND", "CURVATURE"})
 
+    def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
+        """Where multipliers solve the coupling."""
+        if not isinstance(coupling, DualCoupling) or not self.needs <= offered:
+            return None
+        return Suits(
+            20, "answers are smooth and their slopes are offered: a Newton step is a round"
+        )
+
     def start(self, coupling: Coupling, warm: State | None) -> Descent:
         """Begin at the reference, or where an earlier plan of the same shape ended.
 
@@ -147,7 +161,9 @@ class Dual:
         matrix = known.matrix if known else b""
         walls = np.zeros(terms.size).tobytes() if terms.smoothing else b""
         memory = Curvature(self.hessian, matrix, warm=bool(matrix), walls=walls)
-        return Descent(terms, self.tolerance, start_at(terms, known), memory)
+        return Descent(
+            terms, self.tolerance, start_at(terms, known), memory, before=plan_before(terms, known)
+        )
 
     def ask(self, state: Descent, digest_of: Callable[[Query], str]) -> Query:
         """The question of the round that is due; answers leave no memory, so `after` is None."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-from covenue.hooks.solvers import Choice, Coupling, Solution, State, Total
+from covenue.hooks.solvers import Choice, Coupling, DualCoupling, Solution, State, Suits, Total
 from covenue_contracts.contract import Scalar
 from covenue_contracts.shared import Capability, Query
 from covenue_solver_dual.coordinates import WIDE_REACH, Reach, falls
@@ -19,7 +19,13 @@ from covenue_solver_dual.pairs import Pairs, quasi_newton_step, with_pair
 from covenue_solver_dual.selftest import require_self_test
 from covenue_solver_dual.terms import Integers, Terms, terms_of
 from covenue_solver_dual.totals import Answer, Point
-from covenue_solver_dual.warm import WarmDual, check_tolerance, start_at, warm_for
+from covenue_solver_dual.warm import (
+    WarmDual,
+    check_tolerance,
+    plan_before,
+    start_at,
+    warm_for,
+)
 
 SHORTEST, LONGEST = 0.1, 0.5
 
@@ -88,6 +94,12 @@ class Lbfgs:
         """Answers."""
         return frozenset({"RESPOND"})
 
+    def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
+        """Where multipliers solve the coupling."""
+        if not isinstance(coupling, DualCoupling) or not self.needs <= offered:
+            return None
+        return Suits(40, "answers are smooth; without slopes more rounds are needed")
+
     def start(self, coupling: Coupling, warm: State | None) -> Descent:
         """Begin at the reference, or where an earlier plan of the same shape ended.
 
@@ -97,7 +109,13 @@ class Lbfgs:
         terms = terms_of(coupling, "lbfgs")
         check_tolerance(terms, self.tolerance)
         known = warm if isinstance(warm, WarmDual) and warm.fits(terms) else None
-        return Descent(terms, self.tolerance, start_at(terms, known), Pairs(self.memory))
+        return Descent(
+            terms,
+            self.tolerance,
+            start_at(terms, known),
+            Pairs(self.memory),
+            before=plan_before(terms, known),
+        )
 
     def ask(self, state: Descent, digest_of: Callable[[Query], str]) -> Query:
         """The question of the round that is due; answers leave no memory, so `after` is None."""

@@ -42,6 +42,13 @@ def start_at(terms: Terms, warm: WarmDual | None) -> Integers:
     )
 
 
+def plan_before(terms: Terms, warm: WarmDual | None) -> Integers:
+    """The multipliers of the plan before, if the same ones can be asked at again; else ()."""
+    if warm is None or warm.reference != terms.reference:
+        return ()
+    return warm.multipliers
+
+
 def check_tolerance(terms: Terms, tolerance: Fraction) -> None:
     """Raise BadInput for a tolerance that not even the largest bound could meet in value words."""
     largest = sum(

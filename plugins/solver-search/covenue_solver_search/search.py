@@ -19,6 +19,7 @@ from covenue.hooks.solvers import (
     KeyedCoupling,
     Solution,
     State,
+    Suits,
     Total,
 )
 from covenue.numerics.words import integers
@@ -36,10 +37,14 @@ LEAST_WARM_PROBES = 8
 
 @dataclass(frozen=True)
 class WarmKey:
-    """What the next plan starts from: the last marginal key, and the tie bits it carries."""
+    """What the next plan starts from: the last marginal key, the tie bits it carries, its units.
+
+    residual: units taken at the key, never 0 in a plan; 0 where it is not known.
+    """
 
     key: int
     shift: int
+    residual: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class SearchState:
     """A bracket `low <= t* < high` of keys, what is known at both ends, and what is asked next.
 
     at_low: S(low), always below what is wanted. at_high: S(high), or None before the first total.
-    points: the probes of the round now due; the cost word belongs to the first of them.
+    points: the probes of the round now due; the cost word belongs to the first of them. before:
+    what the plan started from.
     """
 
     coupling: KeyedCoupling
@@ -57,6 +63,7 @@ class SearchState:
     high: int
     at_high: int | None
     points: tuple[int, ...]
+    before: WarmKey | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,12 @@ class Search:
         """Depth at probe keys."""
         return frozenset({"DEPTH"})
 
+    def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
+        """Where offers have keys: exact, so it comes before all others."""
+        if not isinstance(coupling, KeyedCoupling) or not self.needs <= offered:
+            return None
+        return Suits(10, "offers lie on integer keys, and a key search is exact")
+
     def start(self, coupling: Coupling, warm: State | None) -> SearchState:
         """Begin with the whole range; a WarmKey only chooses where the first probes lie.
 
@@ -131,7 +144,8 @@ class Search:
         first, end = coupling.key_range
         state = SearchState(coupling, self.probes, first, 0, end, None, (end,))
         if isinstance(warm, WarmKey) and self.probes >= LEAST_WARM_PROBES:
-            return replace(state, points=_warm_points(state, _rescaled(warm, coupling.key_shift)))
+            points = _warm_points(state, _rescaled(warm, coupling.key_shift))
+            return replace(state, points=points, before=warm)
         spread = _spread(first, end, self.probes - 1)
         return replace(state, points=(end, *spread))
 
@@ -264,6 +278,7 @@ def _certified(state: SearchState, cost: int) -> Solution:
     coupling = state.coupling
     residual = coupling.wanted - state.at_low
     value = cost + residual * coupling.unit_value(state.low)
+    warm = WarmKey(state.low, coupling.key_shift, residual)
     return Solution(
         status="certified",
         after=None,
@@ -272,7 +287,8 @@ def _certified(state: SearchState, cost: int) -> Solution:
         value=value,
         bound=value,
         shortfall=0,
-        warm=WarmKey(state.low, coupling.key_shift),
+        warm=warm,
+        stands=warm == state.before,
     )
 
 
