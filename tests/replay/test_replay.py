@@ -320,6 +320,8 @@ FORGERIES: dict[str, tuple[str, Callable[[Contract], Contract | None]]] = {
     "a total with one lot more": ("signals.total", one_more),
     "another proposal": ("plan.delta", updated(value="1")),
     "another proof of the proposal": ("plan.delta", updated(transcript="0" * 64)),
+    "another worth of a plan that stands": ("plan.stands", updated(value="1")),
+    "a plan that stands and is left out": ("plan.stands", lambda _: None),
     "a go for less": ("plan.go", updated(total=("1",))),
     "a go that is valid longer": ("plan.go", updated(valid_until="1900000000000000000")),
     "a settlement of nothing": ("plan.settled", updated(executed=("0",))),

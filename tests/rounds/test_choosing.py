@@ -32,6 +32,8 @@ class Solvers:
         return tuple(sorted(self.ranks))
 
     def build(self, family: str, name: str, options: Mapping[str, Any]) -> Any:
+        if name == "broken":
+            raise BadInput("it cannot be built", "repair it")
         return Ranked(self.ranks[name], name)
 
 
@@ -40,8 +42,6 @@ class Ranked:
         self.rank, self.name = rank, name
 
     def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
-        if self.name == "broken":
-            raise BadInput("no", "yes")
         return None if self.rank is None else Suits(self.rank, f"because of {self.name}")
 
 
@@ -75,3 +75,7 @@ def test_the_least_rank_is_taken_and_of_equal_ones_the_first_name() -> None:
 def test_where_no_solver_fits_the_refusal_says_what_is_offered() -> None:
     with pytest.raises(CapabilityMissing, match="PROX, RESPOND"):
         chosen(Solvers({"a": None}), None, Offering("PROX", "RESPOND"))
+
+
+def test_a_solver_that_cannot_be_built_is_passed_over() -> None:
+    assert chosen(Solvers({"broken": 1, "whole": 50}), None, Offering("RESPOND")) == "whole"

@@ -45,6 +45,7 @@ from covenue_solver_dual.descent import Descent
 from covenue_solver_dual.newton import secant
 from covenue_solver_dual.terms import Terms, terms_of
 from covenue_solver_dual.totals import Point
+from covenue_solver_dual.warm import plan_before
 
 UNIT = 2**VALUE_BITS
 TOLERANCE = Fraction(1, 10**6)
@@ -755,3 +756,12 @@ def test_a_plan_whose_pools_or_references_moved_does_not_stand() -> None:
     assert not play(Dual(), coupling(later), problems(later), cold.warm).solution.stands
     dearer = replace(pools, reference=pools.reference * 1.5)
     assert not play(Dual(), coupling(dearer), problems(dearer), cold.warm).solution.stands
+
+
+def test_where_answers_are_smoothed_no_plan_stands_at_another_width() -> None:
+    pools = generate(100, 3)
+    cold = play(Dual(), coupling(pools), problems(pools)).solution
+    public = coupling(pools)
+    assert plan_before(terms_of(public, "dual"), cold.warm) == cold.warm.multipliers
+    spread = replace(public, smoothing=(2**30, 2**20))
+    assert plan_before(terms_of(spread, "dual"), cold.warm) == ()

@@ -125,17 +125,13 @@ def _with_solver(scenario: ScenarioFile, registry: Registry) -> tuple[ScenarioFi
         )
     domain = domain_of(registry, scenario.domain)
     goal = goal_of(domain, 0, scenario.orders[0], file)
-    names = ["coordinator", *(entry.name for entry in scenario.parties)]
-    members = members_of(scenario, {name: preview(scenario, name) for name in names})
-    by_name = {member.name: member for member in members}
-    problems = {}
-    for entry in scenario.parties:
-        venue = _checked_venue(registry, entry, file)
-        with party_blamed(file, entry.name):
-            state = venue.pin(scenario.orders[0].start)
-            member = by_name[entry.name]
-            problems[entry.name] = domain.problem(goal, members, member, state, entry.config)
-        venue.close()
+    parties = [PreparedParty(e, _checked_venue(registry, e, file)) for e in scenario.parties]
+    try:
+        problems = first_problems(scenario, domain, parties, scenario.orders[0], goal)
+    finally:
+        for party in parties:
+            party.venue.close()
+    members = previewed_members(scenario)
     chosen = choose(registry, domain.coupling(goal, members), problems)
     return replace(scenario, solver=chosen.name), chosen.why
 
@@ -291,19 +287,13 @@ def _check_problems(prepared: Prepared) -> tuple[str, ...]:
     Returns warnings: of budgets that do not carry all plans, and of states that end before them.
     """
     scenario = prepared.scenario
-    members = members_of(scenario, {name: preview(scenario, name) for name in _names(scenario)})
     others = prepared.registry.names("solvers")
     least: dict[str, Charges] = {entry.name: Counter() for entry in scenario.parties}
     stale: list[str] = []
     for number, (entry, goal) in enumerate(zip(scenario.orders, prepared.goals, strict=True)):
-        problems: dict[str, LocalProblem] = {}
+        problems = first_problems(scenario, prepared.domain, prepared.parties, entry, goal)
         for party in prepared.parties:
-            member = next(m for m in members if m.name == party.entry.name)
             with party_blamed(str(scenario.path), party.entry.name):
-                snapshot = party.venue.pin(entry.start)
-                problems[party.entry.name] = prepared.domain.problem(
-                    goal, members, member, snapshot, party.entry.config
-                )
                 stale.extend(_stale_at_end(party, entry, number))
         check_needs(prepared.solver, problems, scenario.solver, others)
         _check_budgets(prepared, problems, entry)
@@ -311,6 +301,26 @@ def _check_problems(prepared: Prepared) -> tuple[str, ...]:
             least[name] += _least_charges(prepared, problem, entry)
     short = (w for entry in scenario.parties for w in _short_budget(entry, least[entry.name]))
     return (*short, *stale)
+
+
+def first_problems(
+    scenario: ScenarioFile,
+    domain: Domain,
+    parties: Sequence[PreparedParty],
+    order: OrderEntry,
+    goal: Goal,
+) -> dict[str, LocalProblem]:
+    """Every party's problem of an order's first plan, by name, as a node will build it."""
+    members = {member.name: member for member in previewed_members(scenario)}
+    problems: dict[str, LocalProblem] = {}
+    for party in parties:
+        name = party.entry.name
+        with party_blamed(str(scenario.path), name):
+            state = party.venue.pin(order.start)
+            problems[name] = domain.problem(
+                goal, tuple(members.values()), members[name], state, party.entry.config
+            )
+    return problems
 
 
 def _stale_at_end(party: PreparedParty, entry: OrderEntry, number: int) -> Iterator[str]:
@@ -382,6 +392,11 @@ def _check_budgets(
                 field=f"party.{party.entry.name}.budget.{field}",
                 value=str(have),
             )
+
+
+def previewed_members(scenario: ScenarioFile) -> tuple[Member, ...]:
+    """The roster's members under stand-in identities."""
+    return members_of(scenario, {e.name: preview(scenario, e.name) for e in scenario.parties})
 
 
 def order_of(

@@ -9,15 +9,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from covenue.errors import BadInput
-from covenue.hooks.domains import EMPTY, LocalProblem, Memory, OpenedParty, OpenedPlan
-from covenue.hooks.solvers import Coupling, Solution, Solver, Total
-from covenue.numerics.words import check_headroom, total
+from covenue.hooks.domains import OpenedParty, OpenedPlan
+from covenue.hooks.solvers import Solution
 from covenue.registry.load import Registry
 from covenue.registry.names import nearest
 from covenue.rounds.messages import query_digest
-from covenue.rounds.preflight import NO_PLAN, Prepared, members_of, prepare, preview
+from covenue.rounds.preflight import (
+    NO_PLAN,
+    Prepared,
+    first_problems,
+    prepare,
+    previewed_members,
+)
 from covenue.rounds.scenario import OrderEntry, PartyEntry, ScenarioFile
-from covenue_contracts.plan import Goal, Member, PlanDelta
+from covenue.rounds.solving import solve
+from covenue_contracts.plan import Goal, PlanDelta
 
 UNIT = "_bps"
 
@@ -102,81 +108,51 @@ def what_if(
 
 def _figures(prepared: Prepared) -> list[Any]:
     """One row of standing figures an order."""
-    names = ["coordinator", *(party.entry.name for party in prepared.parties)]
-    members = members_of(
-        prepared.scenario, {name: preview(prepared.scenario, name) for name in names}
-    )
-    by_name = {member.name: member for member in members}
+    members = {member.name: member for member in previewed_members(prepared.scenario)}
     opened = [
-        OpenedParty(by_name[party.entry.name], party.entry.config, party.venue)
+        OpenedParty(members[party.entry.name], party.entry.config, party.venue)
         for party in prepared.parties
     ]
     rows = []
     for entry, goal in zip(prepared.scenario.orders, prepared.goals, strict=True):
-        plan = _planned(prepared, entry, goal, members, opened)
+        plan = _planned(prepared, entry, goal)
         figures = prepared.domain.opened_figures([plan], opened)["standing"]
-        found = figures["plans"]
-        rows.append({"venues": list(figures.get("venues", names[1:])), **(found[0] if found else
-                     {"status": plan.delta.status if plan.delta else "none"})})  # fmt: skip
+        venues = list(figures.get("venues", members))
+        nothing: dict[str, Any] = {"status": plan.delta.status if plan.delta else "none"}
+        rows.append({"venues": venues, **next(iter(figures["plans"]), nothing)})
     return rows
 
 
-def _planned(
-    prepared: Prepared,
-    entry: OrderEntry,
-    goal: Goal,
-    members: Sequence[Member],
-    opened: Sequence[OpenedParty],
-) -> OpenedPlan:
-    coupling = prepared.domain.coupling(goal, members)
-    check_headroom(int(coupling.space.bound), len(members))
-    problems = [
-        prepared.domain.problem(
-            goal, members, party.member, party.venue.pin(entry.start), party.config
-        )
-        for party in opened
-    ]
+def _planned(prepared: Prepared, entry: OrderEntry, goal: Goal) -> OpenedPlan:
+    """The first plan of an order, solved in one place. Raises BadInput without a solution."""
+    members = previewed_members(prepared.scenario)
     cohort = tuple(member.did for member in members)
-    solution, rounds = solved(prepared.solver, coupling, problems, cohort, entry.rounds_max)
+    problems = first_problems(prepared.scenario, prepared.domain, prepared.parties, entry, goal)
+    ended = solve(
+        prepared.solver,
+        prepared.domain.coupling(goal, members),
+        tuple(problems.values()),
+        cohort=cohort,
+        digest_of=lambda query: query_digest(NO_PLAN, query),
+        rounds_max=entry.rounds_max,
+    )
+    rounds = len(ended.queries)
+    if ended.solution is None:
+        raise BadInput(
+            f"no solution within {rounds} rounds",
+            "raise rounds_max of the order, or choose another solver",
+            file=str(prepared.scenario.path),
+            field="order.rounds_max",
+            value=str(entry.rounds_max),
+        )
     return OpenedPlan(
         number=0,
         mode="standing",
         as_of=entry.start,
         goal=goal,
-        delta=_delta(solution, rounds, cohort),
+        delta=_delta(ended.solution, rounds, cohort),
         rounds=rounds,
         closed="what if",
-    )
-
-
-def solved(
-    solver: Solver,
-    coupling: Coupling,
-    problems: Sequence[LocalProblem],
-    cohort: tuple[str, ...],
-    rounds_max: int,
-) -> tuple[Solution, int]:
-    """Ask, answer, sum and tell until the end, in one place; the solution and its rounds.
-
-    Raises BadInput where no solution is found within `rounds_max`.
-    """
-    memories: dict[str | None, list[Memory]] = {None: [EMPTY] * len(problems)}
-    state = solver.start(coupling, None)
-    for number in range(1, rounds_max + 1):
-        query = solver.ask(state, lambda asked: query_digest(NO_PLAN, asked))
-        named = query_digest(NO_PLAN, query)
-        before = memories.get(query.after, memories[None])
-        answers = [p.answer(query, m) for p, m in zip(problems, before, strict=True)]
-        memories[named] = [memory for _, memory in answers]
-        summed = total([words for words, _ in answers])
-        state = solver.tell(state, Total(summed, cohort, exact=True, query=named))
-        if isinstance(state, Solution):
-            return state, number
-    raise BadInput(
-        f"no solution within {rounds_max} rounds",
-        "raise rounds_max of the order, or choose another solver",
-        field="order.rounds_max",
-        value=str(rounds_max),
     )
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from covenue.hooks.domains import EMPTY, LocalProblem
 from covenue.hooks.solvers import Coupling, Solution, Solver, State, Total
-from covenue.numerics.words import Words, clip, to_bytes, total, words
+from covenue.numerics.words import Words, to_bytes, total, words
+from covenue.rounds.solving import solve
 from covenue_contracts.canonical import digest
 from covenue_contracts.shared import Query
 
@@ -38,24 +39,22 @@ def play(
     warm: State | None = None,
     rounds_max: int = MOST_ROUNDS,
 ) -> Play:
-    """Ask, answer, clip, sum, tell, until the solver ends; no memory, no noise, no network.
+    """Ask, answer, clip, sum, tell, until the solver ends; no noise, no network.
 
     Asserts that the solver ends within `rounds_max` rounds.
     """
-    state: State = solver.start(coupling, warm)
-    queries: list[Query] = []
-    totals: list[Words] = []
-    bound = int(coupling.space.bound)
     cohort = tuple(f"p{index}" for index in range(len(problems)))
-    while len(queries) < rounds_max:
-        query = solver.ask(state, query_digest)
-        summed = total([clip(each.answer(query, EMPTY)[0], bound) for each in problems])
-        queries.append(query)
-        totals.append(summed)
-        state = solver.tell(state, Total(summed, cohort, exact=True))
-        if isinstance(state, Solution):
-            return Play(tuple(queries), tuple(totals), state)
-    raise AssertionError(f"no solution after {rounds_max} rounds")
+    ended = solve(
+        solver,
+        coupling,
+        problems,
+        cohort=cohort,
+        digest_of=query_digest,
+        rounds_max=rounds_max,
+        warm=warm,
+    )
+    assert ended.solution is not None, f"no solution after {rounds_max} rounds"
+    return Play(ended.queries, ended.totals, ended.solution)
 
 
 @dataclass(frozen=True)

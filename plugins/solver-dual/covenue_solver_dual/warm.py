@@ -43,8 +43,11 @@ def start_at(terms: Terms, warm: WarmDual | None) -> Integers:
 
 
 def plan_before(terms: Terms, warm: WarmDual | None) -> Integers:
-    """The multipliers of the plan before, if the same ones can be asked at again; else ()."""
-    if warm is None or warm.reference != terms.reference:
+    """The multipliers of the plan before, if the same ones can be asked at again; else ().
+
+    Where answers are smoothed a plan is its width as well, and the first one asked is the widest.
+    """
+    if warm is None or warm.reference != terms.reference or terms.smoothing:
         return ()
     return warm.multipliers
 
