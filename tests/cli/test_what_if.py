@@ -70,3 +70,9 @@ def test_auto_names_the_solver_that_it_chose_and_why(invoke: Any) -> None:
     assert {plugin["name"] for plugin in ready["plugins"]} >= {"search"}
     assert "integer keys" in ready["solver_why"]
     assert "chosen by auto" in invoke("--solver", "auto", "--dry-run").output
+
+
+@pytest.mark.parametrize("other", [("--dry-run",), ("--compare", "search"), ("--out", "x")])
+def test_what_it_would_not_do_is_not_asked_of_it(invoke: Any, other: tuple[str, ...]) -> None:
+    result = invoke("--what-if", "fee.spot=1", *other)
+    assert "plans once and writes nothing" in str(result.exception) + result.output

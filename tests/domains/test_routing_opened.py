@@ -421,3 +421,13 @@ def test_a_venue_without_an_offer_is_told_so() -> None:
         "offered": 0,
         "because": "it offers nothing that the order may take",
     }
+
+
+def test_a_plan_that_stands_is_shown_as_one() -> None:
+    opened = parties()
+    first, second, third = standing(opened, goal())
+    plans = [first, replace(second, stands=True), third]
+    made = figures(plans, opened)
+    assert [row["stands"] for row in made["standing"]["plans"]] == [False, True, False]
+    cost = Routing().sections(made, plans)[0]
+    assert [row[1] for row in cost.rows] == ["certified", "certified, stands", "certified"]

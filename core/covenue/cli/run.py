@@ -78,6 +78,13 @@ def command(
             )
         _finish(_resume(registry, resume, pace, as_json), {}, as_json)
         return
+    if what_ifs and (dry_run or compare is not None or out is not None):
+        raise BadInput(
+            "--what-if plans once and writes nothing",
+            "leave out --dry-run, --compare and --out, or leave out --what-if",
+            field="--what-if",
+            value=", ".join(what_ifs),
+        )
     positional, options = split_arguments(arguments)
     path = one_positional(positional, "scenario file")
     if path is None:

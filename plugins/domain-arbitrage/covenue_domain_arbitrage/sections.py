@@ -91,7 +91,7 @@ def _gap(gap: float | None) -> str:
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         str(row["k"]),
-        str(row["status"]),
+        f"{row['status']}, stands" if row["stands"] else str(row["status"]),
         str(row["rounds"]),
         str(row["profit"]),
         str(row["bound"]),

@@ -156,6 +156,7 @@ def _split(plan: OpenedPlan, delta: PlanDelta, parties: Sequence[OpenedParty]) -
         "k": plan.number,
         "as_of": str(plan.as_of),
         "status": delta.status,
+        "stands": plan.stands,
         "price": price,
         "lots": list(lots),
         "cost": cost,

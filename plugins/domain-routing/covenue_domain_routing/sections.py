@@ -123,7 +123,7 @@ def _columns(venues: Sequence[str]) -> tuple[str, ...]:
 def _standing_row(row: Mapping[str, Any], terms: Terms) -> tuple[str, ...]:
     return (
         str(row["k"]),
-        str(row["status"]),
+        f"{row['status']}, stands" if row["stands"] else str(row["status"]),
         str(row["rounds"]),
         _text(None if row["price"] is None else Fraction(row["price"], terms.price_scale), 4),
         _text(_value(row["cost"], terms), 2),
