@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.replay.tiny import run_tiny, write_scenario
+from tests.replay.tiny import run_tiny, scenario_text, write_scenario
 
 from covenue.errors import BadInput, OutputExists
 from covenue.ledger.audit_log import AuditLog
 from covenue.registry.load import Registry
 from covenue.replay import replay, verify
 from covenue.rounds import output, preflight, session
+from covenue.rounds.choosing import Chosen
 from covenue.rounds.scenario import read_scenario
 from covenue_ledger_sqlite import SqliteLedger
 
@@ -199,3 +200,27 @@ def test_a_run_that_fails_closes_what_it_opened(
     with pytest.raises(Crash):
         run_tiny(tmp_path)
     assert len({id(ledger) for ledger in closed}) == 4
+
+
+LEFT_OPEN = scenario_text().replace('name = "search"', 'name = "auto"')
+
+
+def test_a_run_whose_solver_was_left_open_replays_with_the_one_that_was_taken(
+    tmp_path: Path,
+) -> None:
+    done = run_tiny(tmp_path, LEFT_OPEN)
+    assert done.result.summary["solver"] == "search"
+    assert "integer keys" in done.result.summary["solver_why"]
+    assert replay(done.ledger, None, Registry()).status == "identical"
+    (done.out / output.SIDECAR).unlink()
+    assert replay(done.ledger, done.data, Registry()).status == "identical"
+
+
+def test_a_run_goes_on_with_the_solver_that_it_began_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run_tiny(tmp_path, LEFT_OPEN)
+    monkeypatch.setattr(preflight, "choose", lambda *_: Chosen("dual", "it is newer"))
+    again = session.resume(done.ledger, Registry())
+    assert again.root == done.result.root
+    assert again.summary["solver"] == "search"

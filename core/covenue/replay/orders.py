@@ -5,6 +5,7 @@ scenario lie outside the ledger, so they are compared with what it holds before 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from covenue.errors import ReplayDiffers
@@ -12,6 +13,7 @@ from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
 from covenue.registry.load import Registry
 from covenue.replay.verdict import Check
+from covenue.rounds.choosing import AUTO
 from covenue.rounds.fold import first_difference
 from covenue.rounds.identities import demo_identity
 from covenue.rounds.parts import domain_of
@@ -37,6 +39,7 @@ def check_orders(log: AuditLog, scenario: ScenarioFile, registry: Registry) -> C
         if number == len(scenario.orders):
             raise _differs(index, "/", f"order {number}", f"{number} orders in the scenario")
         entry = scenario.orders[number]
+        scenario = _with_choice(scenario, order)
         goal = goal_of(domain, number, entry, str(scenario.path))
         _check_roster(index, order, scenario)
         _check_plugins(index, order, scenario)
@@ -46,6 +49,11 @@ def check_orders(log: AuditLog, scenario: ScenarioFile, registry: Registry) -> C
         if found is not None:
             raise _differs(index, f"/body{found[0]}", found[1], found[2])
     return ("scenario", "pass", f"{len(recorded)} of its {len(scenario.orders)} orders, as begun")
+
+
+def _with_choice(scenario: ScenarioFile, order: Order) -> ScenarioFile:
+    """The scenario with the solver that was taken, where its file leaves the choice open."""
+    return replace(scenario, solver=order.solver) if scenario.solver == AUTO else scenario
 
 
 def _check_roster(index: int, order: Order, scenario: ScenarioFile) -> None:

@@ -40,6 +40,7 @@ from covenue.rounds.messages import query_digest
 from covenue.rounds.parts import domain_of, mechanism_of, solver_of
 from covenue.rounds.room import check_order, fits
 from covenue.rounds.scenario import OrderEntry, PartyEntry, ScenarioFile
+from covenue.rounds.scenario_options import SOLVER_OPTION
 from covenue_contracts.canonical import sha256
 from covenue_contracts.plan import Goal, Member, Order, PluginRef, QueryAsked, Roster
 
@@ -111,7 +112,11 @@ def prepare(scenario: ScenarioFile, registry: Registry) -> Prepared:
 
 
 def _with_solver(scenario: ScenarioFile, registry: Registry) -> tuple[ScenarioFile, str]:
-    """The scenario with the solver that `auto` chooses for its first order, and why."""
+    """The scenario with the solver that `auto` chooses for its first order, and why.
+
+    The choice becomes one of the given options, so that a run goes on with it, whatever has been
+    installed meanwhile.
+    """
     if scenario.solver != AUTO:
         return scenario, ""
     file = str(scenario.path)
@@ -133,7 +138,11 @@ def _with_solver(scenario: ScenarioFile, registry: Registry) -> tuple[ScenarioFi
             party.venue.close()
     members = previewed_members(scenario)
     chosen = choose(registry, domain.coupling(goal, members), problems)
-    return replace(scenario, solver=chosen.name), chosen.why
+    taken = replace(scenario, solver=chosen.name)
+    if SOLVER_OPTION not in scenario.options:
+        return taken, chosen.why
+    given = {**scenario.chosen, SOLVER_OPTION.name: chosen.name}
+    return replace(taken, chosen=given), chosen.why
 
 
 def _check_mechanism(scenario: ScenarioFile, registry: Registry, solver: Solver) -> None:

@@ -33,6 +33,13 @@ class ScenarioOption:
         return f"--{self.name} {'|'.join(sorted(self.choices)) or 'VALUE'}"
 
 
+SOLVER_OPTION = ScenarioOption(
+    "solver",
+    "Another capable solver, with its defaults; auto chooses one, and says why",
+    None,
+    ("solver.name",),
+    {},
+)
 STANDARD = (
     ScenarioOption(
         "privacy",
@@ -41,13 +48,7 @@ STANDARD = (
         ("privacy.mechanism",),
         {},
     ),
-    ScenarioOption(
-        "solver",
-        "Another capable solver, with its defaults; auto chooses one, and says why",
-        None,
-        ("solver.name",),
-        {},
-    ),
+    SOLVER_OPTION,
 )
 """What every scenario can be run with instead of what its file says."""
 
