@@ -1,6 +1,9 @@
 """Rounds, certified gaps and bytes a party of `dual` and `lbfgs` on pools, and LDL' beside LAPACK.
 
-    python benchmarks/dual_rounds.py [--seeds N] [--sizes 100,1000,10000]
+    python benchmarks/dual_rounds.py [--seeds N] [--sizes 100,1000,10000] [--ticks N]
+
+Cold solves over seeds, then one instance whose pools move one after another, each plan starting
+from the one before.
 
 Prints JSON. Ratios are lbfgs / dual of one run on the same instances; times are one process, no
 network. Run from the root of a checkout: the instances are those of the tests.
@@ -22,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.solvers.pools import Kind, coupling, generate, problems, ticked
 
 from covenue.hooks.solvers import Solver
+from covenue.numerics import ldlt
 from covenue.numerics.ldlt import factored
 from covenue.testing.solvers import Play, play
 from covenue_solver_dual import Dual, Lbfgs
@@ -30,6 +34,7 @@ MOST_ROUNDS = 3000
 SIZES_OF_MATRICES = (63, 200, 632)
 SOLVERS: dict[str, Callable[[], Solver]] = {
     "dual": Dual,
+    "dual cached": lambda: Dual(hessian="cached"),
     "dual every": lambda: Dual(hessian="every"),
     "lbfgs": Lbfgs,
 }
@@ -103,10 +108,33 @@ def fastest(run: Callable[[], object], times: int = 7) -> float:
     return min(durations)
 
 
-def factoring() -> list[dict[str, Any]]:
-    """LDL' against LAPACK's Cholesky, and against itself without blocks and tiles."""
-    from covenue.numerics import ldlt
+def replans(kind: Kind, n: int, ticks: int) -> dict[str, Any]:
+    """Rounds and bytes of `dual` while pools move one after another; seconds are the solver's."""
+    pools = generate(n, 0, kind)
+    warm = play(Dual(), coupling(pools), problems(pools, 1)).solution.warm
+    solves = []
+    for tick in range(ticks):
+        pools = ticked(pools, 7 * tick % n)
+        ended = play(Dual(), coupling(pools), problems(pools, 1), warm)
+        solves.append(figures(ended, 0.0))
+        warm = ended.solution.warm or warm
+    rounds, bytes_ = (sorted(solve[what] for solve in solves) for what in ("rounds", "bytes"))
+    high = (99 * ticks + 99) // 100 - 1
+    return {
+        "ticks": ticks,
+        "stalled": sum(solve["status"] != "certified" for solve in solves),
+        "asked for slopes": sum(solve["slopes"] > 0 for solve in solves),
+        "rounds median": rounds[ticks // 2],
+        "rounds p99": rounds[high],
+        "rounds max": rounds[-1],
+        "bytes median": bytes_[ticks // 2],
+        "bytes p90": bytes_[9 * ticks // 10],
+        "bytes max": bytes_[-1],
+    }
 
+
+def factoring() -> list[dict[str, Any]]:
+    """LDL' against LAPACK's Cholesky: machine code where there is numba, and numpy's tiles."""
     rows = []
     for size in SIZES_OF_MATRICES:
         draw = np.random.Generator(np.random.PCG64(np.random.SeedSequence([size])))
@@ -116,18 +144,18 @@ def factoring() -> list[dict[str, Any]]:
         def run(matrix: ldlt.Reals = matrix, least: ldlt.Reals = least) -> object:
             return factored(matrix, least)
 
+        run()
         lapack = fastest(lambda matrix=matrix: np.linalg.cholesky(matrix))  # type: ignore[misc]  # mypy does not infer a lambda's default
-        ours = fastest(run)
-        tuned = ldlt.BLOCK, ldlt.TILE_ROWS, ldlt.TILE_COLUMNS
-        ldlt.BLOCK, ldlt.TILE_ROWS, ldlt.TILE_COLUMNS = 1, size, size
-        plain = fastest(run, 3)
-        ldlt.BLOCK, ldlt.TILE_ROWS, ldlt.TILE_COLUMNS = tuned
+        ours, compiled = fastest(run), ldlt.eliminate
+        ldlt.eliminate = ldlt._eliminate_by_tiles
+        tiles = fastest(run, 3)
+        ldlt.eliminate = compiled
         rows.append(
             {
                 "size": size,
                 "ours / LAPACK": round(ours / lapack, 1),
-                "unblocked / LAPACK": round(plain / lapack, 1),
-                "milliseconds": round(1000 * ours, 2),
+                "numpy's tiles / LAPACK": round(tiles / lapack, 1),
+                "milliseconds": round(1000 * ours, 3),
             }
         )
     return rows
@@ -138,13 +166,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--sizes", default="100,1000,10000")
+    parser.add_argument("--ticks", type=int, default=100)
     given = parser.parse_args()
     sizes = [int(size) for size in given.sizes.split(",")]
     told: dict[str, Any] = {"factoring": factoring(), "pools": []}
     for kind in get_args(Kind):
         for n in sizes:
             rows = [measured(kind, n, seed) for seed in range(given.seeds)]
-            told["pools"].append({"kind": kind, "pools": n, **summary(rows), "solves": rows})
+            one = {"kind": kind, "pools": n, "one after another": replans(kind, n, given.ticks)}
+            told["pools"].append({**one, **summary(rows), "solves": rows})
     json.dump(told, sys.stdout, indent=2)
     print()
 

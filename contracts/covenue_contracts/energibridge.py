@@ -150,13 +150,18 @@ class Execution(Contract):
 
 @contract("pool-state/v1")
 class PoolState(Contract):
-    """A liquidity pool: integer reserves, fee in parts per million, and where it was read."""
+    """A liquidity pool, or one range of it: integer reserves, fee in parts per million, its block.
+
+    available: the most that can be paid out of each asset, in native units. A whole pool gives up
+    to its reserves; a range ("bounded-product") has virtual reserves and gives less.
+    """
 
     venue: Name
     pool: Text
-    invariant: Literal["constant-product"]
+    invariant: Literal["constant-product", "bounded-product"]
     assets: Annotated[tuple[Text, ...], Field(min_length=2)]
     reserves: Annotated[tuple[Natural, ...], Field(min_length=2)]
+    available: Annotated[tuple[Natural, ...], Field(min_length=2)]
     fee_ppm: Count
     block: Count
     log_index: Count

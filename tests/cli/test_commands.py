@@ -170,7 +170,11 @@ def test_demo_lists_scenarios_with_their_options(covenue: Invoke) -> None:
         "btc-three-engines",
         sorted({"--fees retail|vip", "--quantity VALUE"} | standard),
     )
-    assert [other["name"] for other in others] == ["arbitrage", "arbitrage-two-venues"]
+    assert [other["name"] for other in others] == [
+        "arbitrage",
+        "arbitrage-two-venues",
+        "vwap",
+    ]
     assert {option for other in others for option in other["options"]} == standard
 
 

@@ -1,6 +1,7 @@
 """Small pool and book states of arbitrage plans, for tests."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,16 @@ def drawn(assets: Sequence[str], count: int, seed: int, noise: float = 0.02) -> 
     return pools(assets, rows, f"v{seed}")
 
 
+def ranged(assets: Sequence[str], count: int, seed: int) -> PoolBatch:
+    """Drawn pools whose sides give a part of their reserves; every fifth side gives nothing."""
+    whole = drawn(assets, count, seed)
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([6, seed, count])))
+    parts = random.integers(0, 5, (count, 2))
+    divisors = random.choice(np.array([20, 200, 2000]), (count, 2))
+    available = np.where(parts == 4, whole.reserves, whole.reserves * np.minimum(parts, 1))
+    return replace(whole, available=np.where(parts == 4, available, available // divisors))
+
+
 def book(
     bids: Sequence[tuple[int, int]], asks: Sequence[tuple[int, int]], minimum: str = "0"
 ) -> BookState:
@@ -101,6 +112,12 @@ def example(
 def pool_example() -> DomainExample:
     assets = ("a", "b", "c")
     return example(goal(assets), [drawn(assets, 12, seed) for seed in range(3)])
+
+
+def range_example() -> DomainExample:
+    """One party with ranges, one with whole pools."""
+    assets = ("a", "b", "c")
+    return example(goal(assets), [ranged(assets, 20, 1), drawn(assets, 12, 2)])
 
 
 def book_example() -> DomainExample:

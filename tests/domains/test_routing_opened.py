@@ -398,9 +398,9 @@ def test_a_capture_without_the_instant_of_a_fill_is_named() -> None:
 def test_each_venue_is_told_why_it_got_its_share() -> None:
     opened = parties()
     for quantity, cheap, dear in (
-        ("3", "holds the marginal level, and all of that is taken", "beyond the marginal level"),
-        ("4", "holds the marginal level, and all of that is taken", "beyond the marginal level"),
-        ("5", "all that it offers within the marginal price", "of which 4 lots are not needed"),
+        ("3", "holds the marginal level, of which 1 lots", "beyond the marginal level"),
+        ("4", "all that it offers within the marginal price", "beyond the marginal level"),
+        ("5", "all that it offers within the marginal price", "of which 29 lots are not needed"),
     ):
         plans = standing(opened, buy(quantity, lot="1"), (0,))
         (row,) = figures(plans, opened)["standing"]["plans"]

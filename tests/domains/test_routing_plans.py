@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +83,20 @@ def member(slot: int) -> Member:
     return Member(did="did:key:z" + "6" * 46 + tail, name=f"venue-{slot}", slot=slot)
 
 
+def keyed(goal: Goal, members: Sequence[Member]) -> RoutingCoupling:
+    made = Routing().coupling(goal, members)
+    assert isinstance(made, RoutingCoupling)
+    return made
+
+
+def of_book(
+    goal: Goal, members: Sequence[Member], who: Member, state: Any, config: Mapping[str, str]
+) -> RoutingProblem:
+    made = Routing().problem(goal, members, who, state, config)
+    assert isinstance(made, RoutingProblem)
+    return made
+
+
 @dataclass(frozen=True)
 class Market:
     """Everybody's book and charges, and what is asked for."""
@@ -96,12 +111,12 @@ class Market:
 
     @property
     def coupling(self) -> RoutingCoupling:
-        return Routing().coupling(self.goal, self.members)
+        return keyed(self.goal, self.members)
 
     @property
     def problems(self) -> tuple[RoutingProblem, ...]:
         rows = zip(self.members, self.books, self.configs, strict=True)
-        return tuple(Routing().problem(self.goal, self.members, m, b, c) for m, b, c in rows)
+        return tuple(of_book(self.goal, self.members, m, b, c) for m, b, c in rows)
 
     @property
     def opened(self) -> list[OpenedVenue]:
@@ -285,8 +300,8 @@ def test_levels_that_round_to_one_price_are_one_offer() -> None:
     """Prices finer than the grid: two native levels share a key, the residual takes the first."""
     table = [("1.00001", "3"), ("1.00002", "5")]
     made = Routing().goal({"side": "buy", "quantity": "4", "lot": "1"})
-    problem = Routing().problem(made, [member(0)], member(0), table, {})
-    solution = play(Search(), Routing().coupling(made, [member(0)]), [problem]).solution
+    problem = of_book(made, [member(0)], member(0), table, {})
+    solution = play(Search(), keyed(made, [member(0)]), [problem]).solution
     assert solution.points == (10_001, 4)
     assert problem.shares(10_001, 4) == (3, 1)
 
@@ -383,7 +398,7 @@ def test_an_order_too_large_for_the_ring_is_refused_before_anything_is_asked() -
     with pytest.raises(BadInput) as caught:
         Routing().coupling(huge, crowd)
     assert (caught.value.field, caught.value.value) == ("domain.goal.quantity", "9000000000000000")
-    assert Routing().coupling(huge, crowd[:1_024]).wanted == 9_000_000_000_000_000
+    assert keyed(huge, crowd[:1_024]).wanted == 9_000_000_000_000_000
 
 
 def seated(slot: int) -> Member:
@@ -399,7 +414,7 @@ def test_a_ladder_whose_value_could_wrap_a_sum_is_refused_without_naming_it() ->
     assert "6000" not in str(caught.value)
     value = 6_000_000 * 10_000 * 1_000_000 * 100
     assert int(total([words([value]), words([value])])[0]) < 0
-    less = Routing().problem(made, members, member(0), [("6000000", "700000")], {})
+    less = of_book(made, members, member(0), [("6000000", "700000")], {})
     assert int(less.ladder.value_before[-1]) <= int(less.space.bound)
 
 
@@ -707,8 +722,8 @@ def test_arrays_of_a_problem_are_read_only() -> None:
 
 def test_the_grid_is_that_of_the_whole_order_so_that_old_keys_stay_true() -> None:
     made = goal(1_000_000)
-    whole = Routing().coupling(made, [member(0)])
-    later = Routing().coupling(whole.left(words([999_000]), words([0]), words([0])), [member(0)])
+    whole = keyed(made, [member(0)])
+    later = keyed(whole.left(words([999_000]), words([0]), words([0])), [member(0)])
     assert isinstance(whole, KeyedCoupling)
     assert whole.key_range == later.key_range
     grid: KeyGrid = whole.grid

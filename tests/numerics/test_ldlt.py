@@ -113,10 +113,35 @@ def test_blocks_and_tiles_change_no_bit(
     block: int, rows: int, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = pinned_results()
+    monkeypatch.setattr(ldlt, "eliminate", ldlt._eliminate_by_tiles)
     monkeypatch.setattr(ldlt, "BLOCK", block)
     monkeypatch.setattr(ldlt, "TILE_ROWS", rows)
     monkeypatch.setattr(ldlt, "TILE_COLUMNS", columns)
     assert pinned_results() == before
+
+
+FORMS = (ldlt._eliminate_by_entries, ldlt._eliminate_by_tiles)
+SOLVES = (ldlt._substitute_by_entries, ldlt._substitute_by_columns)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 70), st.integers(0, 10**6), st.booleans())
+def test_entries_tiles_and_machine_code_give_the_same_bits(
+    size: int, seed: int, singular: bool
+) -> None:
+    matrix = random_matrix(size, seed, rank=max(1, size - 3) if singular else None)
+    least, right = np.full(size, 1e-6), np.arange(1.0, size + 1.0)
+    ends = []
+    for eliminate, substitute in (
+        *zip(FORMS, SOLVES, strict=True),
+        (ldlt.eliminate, ldlt.substitute),
+    ):
+        upper, pivots, x = matrix.copy(), np.empty(size), right.copy()
+        raised = eliminate(upper, least, pivots)
+        substitute(upper, pivots, x)
+        triangle = upper[np.triu_indices(size, 1)]
+        ends.append((raised, triangle.tobytes(), pivots.tobytes(), x.tobytes()))
+    assert ends[0] == ends[1] == ends[2]
 
 
 def test_the_bits_are_pinned() -> None:
@@ -131,6 +156,8 @@ def test_the_bits_are_pinned() -> None:
         {"OPENBLAS_CORETYPE": "Prescott"},
         {"NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR"},
         {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"},
+        {"COVENUE_COMPILED": "0"},
+        {"NUMBA_CPU_NAME": "generic"},
     ],
     ids=lambda each: " ".join(each.values()).replace(" ", "-"),
 )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from covenue.errors import CapabilityMissing
 from covenue.hooks.domains import Acted, Memory
+from covenue.hooks.solvers import Tracking
 from covenue.numerics.words import Words, frozen, words
 from covenue_contracts.local import Actions
 from covenue_contracts.plan import Goal
@@ -112,6 +113,7 @@ class PoolCoupling:
     value_floor: int = 2**VALUE_BITS
     slope_bits: int = SLOPE_BITS
     smoothing: tuple[int, ...] = ()
+    tracking: Tracking | None = None
 
     @property
     def space(self) -> Space:

@@ -15,8 +15,8 @@ from covenue.numerics.words import Words, frozen, integers, total, words
 from covenue.testing.solvers import play
 from covenue_contracts.local import Actions
 from covenue_contracts.shared import Capability, Query, Space
-from covenue_solver_dual import Dual, Lbfgs, dual
-from covenue_solver_dual.dual import Curvature
+from covenue_solver_dual import Dual, Lbfgs, newton
+from covenue_solver_dual.newton import Curvature
 
 Solver = type[Dual] | type[Lbfgs]
 Reals = NDArray[np.float64]
@@ -230,7 +230,7 @@ def test_without_walls_steps_between_offers_lead_nowhere(monkeypatch: pytest.Mon
     def forgetful(terms: object, memory: Curvature, *_: object, **__: object) -> Curvature:
         return memory
 
-    monkeypatch.setattr(dual, "_walled", forgetful)
+    monkeypatch.setattr(newton, "_walled", forgetful)
     with_walls_off = play(Dual(), given.coupling, given.problems, rounds_max=2000).solution
     assert with_walls_off.status != "certified"
 
@@ -240,6 +240,6 @@ def test_a_warm_start_on_ladders_takes_multipliers_and_no_slopes() -> None:
     cold = play(Dual(), given.coupling, given.problems)
     again = play(Dual(), given.coupling, given.problems, cold.solution.warm)
     assert again.solution.status == "certified"
-    assert cold.solution.warm.matrix == b""
+    assert cold.solution.warm.matrix is None
     assert again.queries[0].kind == "curvature"
     assert again.queries[0].multipliers == cold.solution.multipliers

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from covenue.errors import BadInput
 from covenue.hooks.solvers import QUERY_BYTES_MAX
@@ -10,7 +12,7 @@ from covenue_contracts.canonical import canonical
 from covenue_contracts.contract import INTEGER_DIGITS
 from covenue_contracts.shared import Query
 from covenue_solver_search import Search
-from covenue_solver_search.search import LONGEST_KEY, MOST_PROBES
+from covenue_solver_search.probing import LONGEST_KEY, MOST_PROBES, fewest, room, spread, tiers
 
 
 def asking(points: int) -> Query:
@@ -37,3 +39,52 @@ def test_more_probes_than_a_query_holds_are_refused(probes: int) -> None:
         Search.from_options({"probes": probes})
     assert caught.value.field == "solver.options.probes"
     assert str(MOST_PROBES) in caught.value.advice
+
+
+def rounds(width: int, probes: int) -> int:
+    """Rounds that find one of so many keys, by dividing as the search does."""
+    width, count = -(-width // probes), 1
+    while width > 1:
+        width, count = -(-width // (probes + 1)), count + 1
+    return count
+
+
+@given(st.integers(2, 2**60), st.integers(2, 4_000))
+def test_no_number_of_probes_needs_fewer_rounds_and_no_smaller_one_as_few(
+    width: int, most: int
+) -> None:
+    chosen = fewest(width, most)
+    assert 2 <= chosen <= most
+    assert rounds(width, chosen) == rounds(width, most)
+    assert chosen == 2 or rounds(width, chosen - 1) > rounds(width, most)
+
+
+def test_left_alone_a_search_takes_what_needs_the_fewest_rounds() -> None:
+    assert Search.from_options({}).probes is None
+    assert Search.from_options({"probes": "auto"}).probes is None
+    assert (fewest(2**40, room(2**40)), rounds(2**40, 1024)) == (1024, 4)
+    assert rounds(2**50, fewest(2**50, room(2**50))) == 5
+
+
+@given(st.integers(0, 2**60))
+def test_a_query_has_room_for_as_many_keys_as_are_said(end: int) -> None:
+    query = Query(kind="depth", after=None, multipliers=None, points=(str(end),) * room(end))
+    spare = QUERY_BYTES_MAX - len(canonical(query))
+    assert 0 <= spare < 128 + 2 * LONGEST_KEY
+
+
+@given(st.integers(0, 2**40), st.integers(1, 2**40), st.integers(1, 300))
+def test_a_spread_lies_strictly_within_and_rises(low: int, width: int, most: int) -> None:
+    points = spread(low, low + width, most)
+    assert len(points) == min(most, width - 1)
+    assert list(points) == sorted(set(points))
+    assert all(low < point < low + width for point in points)
+
+
+@given(st.integers(1, 2**50), st.integers(-(2**50), 2**51), st.integers(8, 2_000))
+def test_tiers_hold_the_key_its_successor_and_the_end(end: int, key: int, probes: int) -> None:
+    first, *others = tiers(0, end, key, probes)
+    assert 0 <= first < end
+    assert others == sorted(set(others) - {first})
+    assert {first + 1, end} <= set(others)
+    assert len(others) < probes

@@ -130,14 +130,15 @@ def test_an_unchanged_plan_is_found_again_in_one_round() -> None:
     cold = play(Search(), coupling, problems)
     warm = play(Search(), coupling, problems, cold.solution.warm)
     assert len(warm.queries) == 1
-    assert replace(warm.solution, stands=False) == cold.solution
+    assert warm.solution == replace(cold.solution, stands=True)
+    assert not cold.solution.stands
 
 
 def test_a_key_that_moved_a_little_is_found_in_two_rounds_and_further_in_three() -> None:
     for moved, rounds in ((1, 2), (6_000, 2), (-6_000, 2), (60_000, 3), (-60_000, 3)):
         coupling, problems = instance([[(100_000 + moved, 5)], [(4, 4)]], 7)
         old = WarmKey(200_000, 1)
-        assert len(play(Search(), coupling, problems, old).queries) == rounds
+        assert len(play(Search(255), coupling, problems, old).queries) == rounds
 
 
 def test_a_minimum_that_the_depth_cannot_meet_is_infeasible() -> None:
@@ -168,6 +169,7 @@ def test_the_pace_bounds_a_plan() -> None:
         {"probes": -3},
         {"probes": 65_536},
         {"probes": "255"},
+        {"probes": "automatic"},
         {"probes": True},
         {"probes": None},
         {"probe": 9},
@@ -204,6 +206,7 @@ def _ask(ladders: Sequence[Levels], quantity: int, probes: int) -> tuple[Search,
     coupling, _ = instance(ladders, quantity)
     solver = Search(probes)
     state = solver.start(coupling, None)
+    assert isinstance(state, SearchState)
     return solver, state, len(solver.ask(state, query_digest).points)
 
 
@@ -239,10 +242,40 @@ def test_a_total_in_conflict_with_an_earlier_round_stalls() -> None:
 def test_without_the_check_a_lying_total_would_be_certified() -> None:
     """Mutant: read the total unchecked; a falling depth then narrows to a bracket that is wrong."""
     _, state, _ = _ask([[(1, 9)]], 5, 4)
-    pairs = tuple(zip(sorted(state.points), [3, 2, 7, 9], strict=True))
-    narrowed = _narrowed(state, Depths(pairs, state.points[0], 0))
-    assert narrowed.at_low == 2
-    assert dict(pairs)[min(state.points)] == 3
+    keys = sorted(state.points)
+    narrowed = _narrowed(state, Depths(keys, [3, 6, 2, 9], state.points[0], 0))
+    assert (narrowed.low, narrowed.at_low) == (keys[2], 2)
+    assert keys[1] < narrowed.low, "an earlier key has 6 of the 5 that are wanted"
+
+
+def test_another_residual_or_another_tie_or_more_rounds_let_no_plan_stand() -> None:
+    coupling, problems = instance([[(1000, 5), (2000, 5)], [(1500, 4)]], 11)
+    cold = play(Search(), coupling, problems).solution
+    key, residual = cold.points
+    for warm in (
+        WarmKey(key, cold.warm.shift),
+        WarmKey(key, cold.warm.shift, residual + 1),
+        WarmKey(key, cold.warm.shift + 1, residual),
+        WarmKey(key + 2, cold.warm.shift, residual),
+    ):
+        again = play(Search(), coupling, problems, warm).solution
+        assert (again.points, again.stands) == (cold.points, False)
+
+
+def test_what_is_offered_below_may_move_while_the_plan_stands() -> None:
+    """The plan is its key and residual; what it is worth today the solution says."""
+    coupling, problems = instance([[(1000, 5), (2000, 5)], [(1500, 4)]], 11)
+    cold = play(Search(), coupling, problems).solution
+    _, moved = instance([[(990, 5), (2000, 5)], [(1500, 4)]], 11)
+    again = play(Search(), coupling, moved, cold.warm).solution
+    assert (again.points, again.stands) == (cold.points, True)
+    assert again.value == cold.value - 50
+
+
+def test_a_shortfall_never_stands() -> None:
+    coupling, problems = instance([[(1000, 5)]], 11)
+    cold = play(Search(), coupling, problems).solution
+    assert (cold.shortfall, cold.warm) == (6, None)
 
 
 def test_noise_and_choices_stall() -> None:

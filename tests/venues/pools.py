@@ -7,10 +7,20 @@ from pathlib import Path
 from covenue.hooks.venues import VenueAdapter
 from covenue.testing.venues import PoolScript, at
 from covenue_contracts.contract import Scalar
-from covenue_venue_amm.tables import ASSET_COLUMNS, POOL_COLUMNS, TRADE_COLUMNS
+from covenue_venue_amm.tables import (
+    ASSET_COLUMNS,
+    POOL_COLUMNS,
+    RANGE_COLUMNS,
+    TRADE_COLUMNS,
+)
 from covenue_venue_amm.venue import PoolVenue
 
-HEADERS = {"assets": ASSET_COLUMNS, "pools": POOL_COLUMNS, "trades": TRADE_COLUMNS}
+HEADERS = {
+    "assets": ASSET_COLUMNS,
+    "pools": POOL_COLUMNS,
+    "ranges": RANGE_COLUMNS,
+    "trades": TRADE_COLUMNS,
+}
 Rows = Iterable[Sequence[object]]
 
 

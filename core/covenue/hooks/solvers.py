@@ -6,6 +6,7 @@ nothing of what stays at a venue.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol, runtime_checkable
 
 from covenue.hooks import hookspec
@@ -69,6 +70,36 @@ class Solution:
     shortfall: int
     warm: State
     stands: bool = False
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """A public cost of leaving a path: half the weight times |cumulative(y) - path|^2.
+
+    The total over all coordinates is exactly `path[-1]`, a whole number of lots. path: cumulative
+    words, one a coordinate. weight: positive, in value units for a squared unit of the Space. lot:
+    words of one lot. tie_bits: low bits of a lot's key that hold its participant.
+
+    A plan is whole lots: a participant rounds each of its amounts at v down to lots, and offers one
+    more lot for each that it rounded, as far as its own limits allow, the greatest part cut off
+    first; limits are whole lots as well. The key of such a lot is (lot - 1 - words cut off) *
+    2^tie_bits + (the participant's slot), so the greatest part comes first, and equal keys are one
+    participant's. Where a limit over several amounts binds, its lots are worth more than their
+    multiplier, and the key is the slot alone. Two further queries, both at v:
+
+    - `recover`, points = probe keys: one word a probe (lots offered at keys below it), then one
+      word: the lots that all amounts rounded down come to.
+    - `certify`, points = (t, r): 1 + m + 1 words of the plan of whole lots that takes every offered
+      lot below key t and r lots at t: phi as in `respond`, net amounts, and its cost f, rounded up.
+
+    `Solution.points` and the commit query carry (t, r).
+    Source: solvers.md, sections 2(c) and 5.
+    """
+
+    path: tuple[int, ...]
+    weight: Fraction
+    lot: int
+    tie_bits: int
 
 
 @dataclass(frozen=True)
@@ -143,6 +174,61 @@ class KeyedCoupling(Coupling, Protocol):
 
 
 @runtime_checkable
+class BasketCoupling(Coupling, Protocol):
+    """A coupling of m instruments that one budget buys; an offer has an integer cost a unit.
+
+        max sum_k (v_k x_k - spend_k)    x_k <= quantities_k,  sum_k spend_k <= budget
+
+    Only what costs less than it is worth counts: cost < v_k. Two sorts of keys order the offers:
+
+    - `cut` keys, of one instrument: cost * 2^cut_shift + tie. A cut (t, r) takes all units below
+      key t and r units at t: the cheapest quantities_k of them.
+    - `ratio` keys, of all instruments: floor(cost * 2^30 / v_k) * 2^ratio_shift + tie. Within the
+      cuts the budget is spent in their order.
+
+    A key of either sort belongs to at most one participant, instrument and cost. Points of a
+    `depth` query: m counts c_k, then the c_k cut keys of each instrument in turn, then nothing, or
+    the cuts t_1, r_1, ..., t_m, r_m and at least one ratio key. Words of an answer: units of
+    instrument k at keys below each of its cut keys; then, with cuts, the spend of the units within
+    them at keys below each ratio key, and the units of each instrument below the *first* ratio key.
+
+    The commit query is (t_1, r_1, ..., t_m, r_m, key, x): of what is within the cuts, everything
+    below the ratio key and x units at it. Its words are the units of each instrument, then the
+    most that they can cost.
+    Source: solvers.md, section 2(b), budget form.
+    """
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """v_k: what a unit of each instrument is worth; 0 < v_k < 2^30."""
+        ...
+
+    @property
+    def quantities(self) -> tuple[int, ...]:
+        """Most units of each instrument that this plan may take; all 0 when nothing is left."""
+        ...
+
+    @property
+    def budget(self) -> int:
+        """Most that this plan may cost, in the unit of the values."""
+        ...
+
+    @property
+    def cut_shift(self) -> int:
+        """Low bits of a cut key that break ties; keys of instrument k end at v_k * 2^cut_shift."""
+        ...
+
+    @property
+    def ratio_shift(self) -> int:
+        """Low bits of a ratio key that break ties; keys end at 2^(30 + ratio_shift)."""
+        ...
+
+    def offer_at(self, key: int) -> tuple[int, int] | None:
+        """(instrument, cost a unit) of a ratio key, or None where no offer can be."""
+        ...
+
+
+@runtime_checkable
 class DualCoupling(Coupling, Protocol):
     """A coupling that multipliers solve: participants answer with what they would give and take.
 
@@ -159,6 +245,9 @@ class DualCoupling(Coupling, Protocol):
       amounts in words of the Space, rounded so that the participant can surely deliver them.
     - `curvature` (1 + m + m (m + 1) / 2): the same, then the lower triangle, row by row, of
       diag(v) H_i diag(v) in 2^-slope_bits, where H_i is the derivative of the net amounts in v.
+
+    With a `tracking`, U(y) = r'y - (its cost), the coordinates are slices in order of time, and
+    least and most do not bind; D then has its conjugate in place of the first sum.
 
     A query carries v on the grid 2^-multiplier_bits, and `points`: (), or (width,) from
     `smoothing`. `Solution.multipliers` and `points`, and so the commit query, carry v again, and
@@ -218,6 +307,11 @@ class DualCoupling(Coupling, Protocol):
 
         In 2^-multiplier_bits. Smoothed net amounts stay deliverable, and phi is not smoothed.
         """
+        ...
+
+    @property
+    def tracking(self) -> Tracking | None:
+        """The path that the totals follow, or None."""
         ...
 
 

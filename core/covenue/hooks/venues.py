@@ -43,10 +43,12 @@ class BookState:
 
 @dataclass(frozen=True)
 class PoolBatch:
-    """All constant-product pools of one venue, as arrays; row i is one pool.
+    """All constant-product pools of one venue, as arrays; row i is one pool, or a range of one.
 
-    pools: its name. sides: int64[n, 2], indices into `assets`. reserves: int64[n, 2] in native
-    units, positive. fee_ppm: int64[n], below one million.
+    pools: its name, each once. sides: int64[n, 2], indices into `assets`. reserves: int64[n, 2] in
+    native units, positive; virtual ones for a range of concentrated liquidity. fee_ppm: int64[n],
+    below one million. available: int64[n, 2], the most native units that each side can pay out, 0
+    to its reserve; None where every row is a whole pool, which gives up to its reserve.
     """
 
     venue: str
@@ -56,6 +58,7 @@ class PoolBatch:
     reserves: NDArray[np.int64]
     fee_ppm: NDArray[np.int64]
     stamp: ClockStamp
+    available: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -142,16 +145,18 @@ def unpack_book(body: bytes) -> BookState:
 
 
 def pack_pools(state: PoolBatch) -> bytes:
-    """Pools as bytes: a length-prefixed canonical head, then sides, reserves and fees."""
+    """Pools as bytes: a length-prefixed canonical head, then sides, reserves, fees, and limits."""
     head = canonical(
         {
             "venue": state.venue,
             "assets": [asset.model_dump(mode="json") for asset in state.assets],
             "pools": list(state.pools),
+            "bounded": state.available is not None,
             "stamp": state.stamp.model_dump(mode="json"),
         }
     )
-    columns = np.column_stack([state.sides, state.reserves, state.fee_ppm])
+    limits = () if state.available is None else (state.available,)
+    columns = np.column_stack([state.sides, state.reserves, state.fee_ppm, *limits])
     return len(head).to_bytes(4, "big") + head + columns.astype("<i8").tobytes()
 
 
@@ -159,7 +164,11 @@ def unpack_pools(body: bytes) -> PoolBatch:
     """The pools of packed bytes. Raises ValueError when they are not of that form."""
     end = 4 + int.from_bytes(body[:4], "big")
     head = parse(body[4:end])
-    columns = np.frombuffer(body[end:], dtype="<i8").astype(np.int64).reshape(-1, 5)
+    columns = (
+        np.frombuffer(body[end:], dtype="<i8")
+        .astype(np.int64)
+        .reshape(-1, 7 if head["bounded"] else 5)
+    )
     columns.flags.writeable = False
     return PoolBatch(
         head["venue"],
@@ -169,6 +178,7 @@ def unpack_pools(body: bytes) -> PoolBatch:
         reserves=columns[:, 2:4],
         fee_ppm=columns[:, 4],
         stamp=ClockStamp.model_validate_json(canonical(head["stamp"])),
+        available=columns[:, 5:7] if head["bounded"] else None,
     )
 
 

@@ -5,7 +5,8 @@ Every entry a_ij receives its updates one at a time, in ascending order of the p
     a_ij <- a_ij - (a_ik / d_k) * a_kj        k = 0, 1, ..., min(i, j) - 1
 
 by elementwise operations that round once each. Blocks and tiles change what is in the cache and
-no order of operations, so no bit depends on BLAS, on threads, on the SIMD level or on the tiles.
+no order of operations, so no bit depends on BLAS, on threads, on the SIMD level or on the tiles;
+nor on whether numba is installed: then loops over entries are machine code, else tiles are numpy's.
 Source: solvers.md, section 4 (R1, R3).
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covenue.errors import BadInput, LayoutMismatch
+from covenue.numerics.compiled import compiled, is_compiling
 
 Reals = NDArray[np.float64]
 BLOCK = 32
@@ -45,18 +47,10 @@ def factored(matrix: Reals, least_pivots: Reals) -> Factor:
     """
     _check(matrix, least_pivots)
     upper = np.array(matrix, dtype=np.float64, order="C")
-    size = len(upper)
-    pivots, raised = np.empty(size), 0
-    scratch = np.empty((max(BLOCK, TILE_ROWS), max(size, TILE_COLUMNS)))
+    pivots = np.empty(len(upper))
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, size, BLOCK):
-            stop = min(start + BLOCK, size)
-            panel, scaled = upper[start:stop, start:], np.empty((stop - start, size - start))
-            least, found = least_pivots[start:stop], pivots[start:stop]
-            raised += _eliminate(panel, scaled, least, found, scratch)
-            _update(upper[stop:, stop:], panel, scaled, scratch)
-            panel[:] = scaled
-    upper[np.tril_indices(size, -1)] = 0.0
+        raised = eliminate(upper, least_pivots, pivots)
+    upper[np.tril_indices(len(upper), -1)] = 0.0
     np.fill_diagonal(upper, 1.0)
     _check_finite(upper, "factor")
     return Factor(_read_only(upper), _read_only(pivots), raised)
@@ -75,13 +69,90 @@ def solved(factor: Factor, right: Reals) -> Reals:
         )
     x = np.array(right, dtype=np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        for k in range(size - 1):
-            x[k + 1 :] -= upper[k, k + 1 :] * x[k]
-        x /= factor.pivots
-        for k in range(size - 1, 0, -1):
-            x[:k] -= upper[:k, k] * x[k]
+        substitute(upper, factor.pivots, x)
     _check_finite(x, "solution")
     return x
+
+
+def _substitute_by_entries(upper: Reals, pivots: Reals, x: Reals) -> None:
+    size = len(x)
+    for k in range(size - 1):
+        factor = x[k]
+        for j in range(k + 1, size):
+            x[j] -= upper[k, j] * factor
+    for k in range(size):
+        x[k] /= pivots[k]
+    for i in range(size - 2, -1, -1):
+        entry = x[i]
+        for k in range(size - 1, i, -1):
+            entry -= upper[i, k] * x[k]
+        x[i] = entry
+
+
+def _substitute_by_columns(upper: Reals, pivots: Reals, x: Reals) -> None:
+    size = len(x)
+    for k in range(size - 1):
+        x[k + 1 :] -= upper[k, k + 1 :] * x[k]
+    x /= pivots
+    for k in range(size - 1, 0, -1):
+        x[:k] -= upper[:k, k] * x[k]
+
+
+def _eliminate_by_entries(upper: Reals, least: Reals, pivots: Reals) -> int:
+    """Fill `pivots` and overwrite the upper triangle by L'; return how many pivots were raised."""
+    size, raised = len(upper), 0
+    scaled = np.empty((BLOCK, size))
+    for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
+        for k in range(start, stop):
+            pivot = upper[k, k]
+            if not pivot >= least[k]:
+                pivot, raised = least[k], raised + 1
+            pivots[k] = pivot
+            for j in range(k + 1, size):
+                scaled[k - start, j] = upper[k, j] / pivot
+            for i in range(k + 1, stop):
+                factor = scaled[k - start, i]
+                for j in range(i, size):
+                    upper[i, j] -= factor * upper[k, j]
+        for i in range(stop, size):
+            _subtract(upper, scaled, start, stop, i)
+        for k in range(start, stop):
+            for j in range(k + 1, size):
+                upper[k, j] = scaled[k - start, j]
+    return raised
+
+
+@compiled
+def _subtract(upper: Reals, scaled: Reals, start: int, stop: int, row: int) -> None:
+    """Subtract a panel's products from one row: four pivots a pass, each rounded on its own."""
+    size, k = len(upper), start
+    while k + 3 < stop:
+        a, b = scaled[k - start, row], scaled[k + 1 - start, row]
+        c, d = scaled[k + 2 - start, row], scaled[k + 3 - start, row]
+        for j in range(row, size):
+            upper[row, j] = (
+                ((upper[row, j] - a * upper[k, j]) - b * upper[k + 1, j]) - c * upper[k + 2, j]
+            ) - d * upper[k + 3, j]
+        k += 4
+    while k < stop:
+        a = scaled[k - start, row]
+        for j in range(row, size):
+            upper[row, j] -= a * upper[k, j]
+        k += 1
+
+
+def _eliminate_by_tiles(upper: Reals, least: Reals, pivots: Reals) -> int:
+    """The same by whole rows and tiles, in numpy."""
+    size, raised = len(upper), 0
+    scratch = np.empty((max(BLOCK, TILE_ROWS), max(size, TILE_COLUMNS)))
+    for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
+        panel, scaled = upper[start:stop, start:], np.empty((stop - start, size - start))
+        raised += _eliminate(panel, scaled, least[start:stop], pivots[start:stop], scratch)
+        _update(upper[stop:, stop:], panel, scaled, scratch)
+        panel[:] = scaled
+    return raised
 
 
 def _eliminate(panel: Reals, scaled: Reals, least: Reals, found: Reals, scratch: Reals) -> int:
@@ -118,6 +189,13 @@ def _update(rest: Reals, panel: Reals, scaled: Reals, scratch: Reals) -> None:
                 row = panel[k, first + left : first + left + TILE_COLUMNS]
                 np.multiply(factors[:, None], row[None, :], out=product)
                 np.subtract(tile, product, out=tile)
+
+
+eliminate = compiled(_eliminate_by_entries) if is_compiling() else _eliminate_by_tiles
+"""Factors the upper triangle in place: loops compiled, tiles in numpy; the same bits."""
+
+substitute = compiled(_substitute_by_entries) if is_compiling() else _substitute_by_columns
+"""Solves in place: loops compiled, columns in numpy; the same bits."""
 
 
 def _check(matrix: Reals, least_pivots: Reals) -> None:

@@ -353,7 +353,7 @@ def _rebuild(
             if envelope is None:
                 raise ReplayDiffers("a message in the ledger is not the replayed party's", ADVICE,
                                     index, "/body/blob", body.blob, "not sent")  # fmt: skip
-        derived = fold.apply(int(group.clock.wall), body, envelope)
+        derived = fold.apply(int(group.clock.wall), body, envelope, group.said)
         check(group, derived)
         bodies[index] = body
         bodies.update({index + 1 + n: entry for n, entry in enumerate(derived or ())})

@@ -245,7 +245,18 @@ def transcript(log: AuditLog, registry: Registry) -> tuple[Check, ...]:
     return (
         ("plugins", "pass", "those that the orders name, by digest"),
         (TRANSCRIPT, "pass", f"{steps} steps recomputed: signatures, totals, solver, decisions"),
+        *_recorded(log, registry),
     )
+
+
+def _recorded(log: AuditLog, registry: Registry) -> tuple[Check, ...]:
+    """Which solvers' questions were taken as they are on record."""
+    orders = [entry.body for entry in log.entries() if isinstance(entry.body, Order)]
+    names = sorted({order.solver for order in orders})
+    rows = {name: registry.find("solvers", name).manifest for name in names}
+    recorded = [name for name, row in rows.items() if row and row.determinism == "recorded"]
+    detail = "questions as recorded; bounds, values and certificates recomputed from the sums"
+    return tuple((f"solver {name}", "pass", detail) for name in recorded)
 
 
 def _step(fold: CoordinatorFold, group: Group, log: AuditLog) -> tuple[Contract, ...] | None:

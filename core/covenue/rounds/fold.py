@@ -5,21 +5,60 @@ first difference. Source: architecture.md, sections 3 and 6.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from covenue.errors import ReplayDiffers
+from covenue.hooks.programs import RecordedSolver
+from covenue.hooks.solvers import Choice, Coupling, Solution, State, Suits, Total
 from covenue.ledger.entries import Entry
 from covenue.rounds import coordinator, node_state, participant
 from covenue.rounds.messages import open_message
 from covenue_contracts.contract import Contract
 from covenue_contracts.ledger import ClockReading
-from covenue_contracts.plan import Order
+from covenue_contracts.plan import Order, PlanDelta, QueryAsked
+from covenue_contracts.shared import Capability, Query
 
 COORDINATOR_INPUTS = frozenset({"order", "submit", "deadline", "kill_switch"})
 NODE_INPUTS = frozenset({"tail", "snapshot", "outcome"})
 SETUP = frozenset({"genesis", "budget.open", "clock_regression"})
 ADVICE = "install the plugins that the plan names, by digest, and replay again"
+
+
+Said = Query | PlanDelta
+"""How a recorded solver went on after a total: its next question, or its end."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A recorded solver in a step that is on record: it goes on as it did then.
+
+    Another machine may not compute its questions alike; what a certificate rests on are sums.
+    """
+
+    solver: RecordedSolver
+    said: Said
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """As the solver."""
+        return self.solver.needs
+
+    def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
+        """As the solver."""
+        return self.solver.suits(coupling, offered)
+
+    def start(self, coupling: Coupling, warm: State | None) -> State:
+        """As the solver."""
+        return self.solver.start(coupling, warm)
+
+    def ask(self, state: State, digest_of: Callable[[Query], str]) -> Query:
+        """As the solver."""
+        return self.solver.ask(state, digest_of)
+
+    def tell(self, state: State, release: Total | Choice) -> State | Solution:
+        """Follow the record."""
+        return self.solver.follow(state, release, self.said)
 
 
 class CoordinatorFold:
@@ -31,10 +70,15 @@ class CoordinatorFold:
         self.state = coordinator.State()
 
     def apply(
-        self, wall: int, body: Contract, envelope: bytes | None = None
+        self,
+        wall: int,
+        body: Contract,
+        envelope: bytes | None = None,
+        said: Said | None = None,
     ) -> tuple[Contract, ...] | None:
         """Fold one input; None when it changed nothing and is therefore no entry.
 
+        said: what the step's record holds of the solver, for one that is replayed from its record.
         Raises EnvelopeRefused for a message that does not verify.
         """
         if isinstance(body, Order) and coordinator.done(self.state):
@@ -43,11 +87,17 @@ class CoordinatorFold:
             return None
         message = None if envelope is None else open_message(envelope)
         event = coordinator.Event(wall, cast("coordinator.Input", body), message)
-        state, derived = coordinator.advance(self._parts, self.state, event)
+        state, derived = coordinator.advance(_following(self._parts, said), self.state, event)
         if state is self.state and not derived:
             return None
         self.state = state
         return derived
+
+
+def _following(parts: coordinator.Parts, said: Said | None) -> coordinator.Parts:
+    if said is None or not isinstance(parts.solver, RecordedSolver):
+        return parts
+    return replace(parts, solver=Followed(parts.solver, said))
 
 
 class NodeFold:
@@ -80,6 +130,16 @@ class Group:
     def clock(self) -> ClockReading:
         """The reading that the whole step carries."""
         return self.input.header.clock
+
+    @property
+    def said(self) -> Said | None:
+        """How the solver went on in this step, if it did."""
+        for entry in self.derived:
+            if isinstance(entry.body, PlanDelta):
+                return entry.body
+            if isinstance(entry.body, QueryAsked):
+                return entry.body.query
+        return None
 
 
 def groups(entries: Iterable[Entry], inputs: frozenset[str]) -> Iterator[Group]:

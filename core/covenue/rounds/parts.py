@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from covenue.errors import PluginBroken
 from covenue.hooks.domains import Domain, LocalProblem, PartyConfig
+from covenue.hooks.programs import RecordedSolver
 from covenue.hooks.solvers import Solver
 from covenue.hooks.venues import Snapshot
 from covenue.privacy.composition import Mechanism, compose
@@ -21,8 +23,21 @@ def domain_of(registry: Registry, name: str) -> Domain:
 
 
 def solver_of(registry: Registry, name: str, options: Options) -> Solver:
-    """The solver of a name, with its options."""
-    return cast("Solver", registry.build("solvers", name, options))
+    """The solver of a name, with its options.
+
+    Raises PluginBroken where its manifest and its code differ on whether replay computes its
+    questions again (`determinism`).
+    """
+    solver = cast("Solver", registry.build("solvers", name, options))
+    row = registry.find("solvers", name)
+    declared = "identical" if row.manifest is None else row.manifest.determinism
+    found = "recorded" if isinstance(solver, RecordedSolver) else "identical"
+    if found != declared:
+        raise PluginBroken(
+            f"solver {name!r} declares determinism {declared!r} and is {found!r}",
+            f"repair {row.id}: only a recorded solver has `follow`, and every one does",
+        )
+    return solver
 
 
 def mechanism_of(registry: Registry, names: Sequence[str]) -> Mechanism:

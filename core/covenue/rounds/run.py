@@ -142,7 +142,7 @@ def refold_coordinator(
     """Feed a recorded coordinator step to a fold."""
     blob = getattr(group.input.body, "blob", None)
     envelope = None if blob is None else log.get_blob(blob)
-    return fold.apply(int(group.clock.wall), group.input.body, envelope)
+    return fold.apply(int(group.clock.wall), group.input.body, envelope, group.said)
 
 
 class NodeProcess:

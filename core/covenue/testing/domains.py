@@ -25,7 +25,7 @@ from covenue.hooks.domains import (
     Scenario,
     Section,
 )
-from covenue.hooks.solvers import Coupling, KeyedCoupling
+from covenue.hooks.solvers import BasketCoupling, Coupling, KeyedCoupling
 from covenue.hooks.venues import Snapshot
 from covenue.numerics.words import Words, integers, to_bytes, total, words
 from covenue_contracts.canonical import canonical
@@ -365,7 +365,7 @@ class KeyedDomainConformance:
     def test_dom_008_an_unknown_kind_of_query_is_refused(self) -> None:
         """An unknown question is refused by name, never answered by accident."""
         domain = self.build()
-        query = Query(kind="disclose", after=None, multipliers=None, points=())
+        query = Query(kind="score", after=None, multipliers=None, points=())
         for example in self.examples():
             for problem in example.problems(domain):
                 refused = False
@@ -429,3 +429,148 @@ def _middle(domain: Domain, example: DomainExample) -> tuple[int, int]:
         middle = (low + high) // 2
         low, high = (middle, high) if depth(middle) < coupling.wanted else (low, middle)
     return low, coupling.wanted - depth(low)
+
+
+class BasketDomainConformance:
+    """Numbered cases; a number never changes its meaning."""
+
+    build: Callable[[], Domain]
+    examples: Callable[[], Sequence[DomainExample]]
+
+    def test_bkt_001_equal_questions_get_equal_bytes_whatever_was_asked_before(self) -> None:
+        """Replay recomputes answers elsewhere, and a retry repeats its bytes."""
+        domain = self.build()
+        for first, second in zip(self.examples(), self.examples(), strict=True):
+            asked = _basket_query(_basket(domain, first), _basket_solution(domain, first))
+            for a, b in zip(first.problems(domain), second.problems(domain), strict=True):
+                b.commit(commit_query(_basket_solution(domain, second)), EMPTY, "0" * 64)
+                assert to_bytes(a.answer(asked, EMPTY)[0]) == to_bytes(b.answer(asked, EMPTY)[0])
+
+    def test_bkt_002_an_answer_has_the_width_that_the_coupling_says(self) -> None:
+        """With and without cuts; a commitment has a word an instrument, and the spend."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _basket(domain, example)
+            solution = _basket_solution(domain, example)
+            asked = _basket_query(coupling, solution)
+            cuts = [len(coupling.values) * (1,), [v << coupling.cut_shift for v in coupling.values]]
+            alone = depth_query([point for part in cuts for point in part])
+            for problem in example.problems(domain):
+                for query in (asked, alone):
+                    assert len(problem.answer(query, EMPTY)[0]) == coupling.width(query)
+                planned = problem.commit(commit_query(solution), EMPTY, "0" * 64)[1]
+                assert len(planned) == len(coupling.values) + 1 == len(coupling.goal.remaining)
+                assert problem.space == coupling.space
+
+    def test_bkt_003_depth_and_spend_rise_with_their_keys_from_nothing(self) -> None:
+        """Both searches rely on monotone sums."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _basket(domain, example)
+            asked = _basket_query(coupling, _basket_solution(domain, example))
+            for problem in example.problems(domain):
+                got = integers(problem.answer(asked, EMPTY)[0])
+                parts = [got[start : start + 17] for start in range(0, len(got) - 17, 17)]
+                assert len(parts) == len(coupling.values) + 1
+                for part in parts:
+                    assert part[0] == 0
+                    assert list(part) == sorted(part)
+
+    def test_bkt_004_every_word_keeps_the_bound_of_the_space(self) -> None:
+        """The kernel clips at the bound; a domain that needs clipping would give wrong sums."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _basket(domain, example)
+            asked = _basket_query(coupling, _basket_solution(domain, example))
+            for problem in example.problems(domain):
+                got = integers(problem.answer(asked, EMPTY)[0])
+                assert max(map(abs, got)) <= int(coupling.space.bound)
+
+    def test_bkt_005_commitments_keep_quantities_and_budget(self) -> None:
+        """What is acted on never exceeds what was planned, native steps and all."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _basket(domain, example)
+            query = commit_query(_basket_solution(domain, example))
+            done = [each.commit(query, EMPTY, "0" * 64) for each in example.problems(domain)]
+            summed = total([planned for _, planned, _ in done])
+            assert coupling.admits(summed, example.goal)
+            *units, spend = integers(summed)
+            assert all(n <= most for n, most in zip(units, coupling.quantities, strict=True))
+            assert spend <= coupling.budget
+            for actions, planned, _ in done:
+                assert sum(int(leg.most_units) for leg in actions.legs) == sum(
+                    planned.tolist()[:-1]
+                )
+
+    def test_bkt_006_a_plan_over_the_budget_is_not_admitted(self) -> None:
+        """The coupling is the last to stand before an overspend."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _basket(domain, example)
+            nothing = [0] * len(coupling.values)
+            some = [min(1, most) for most in coupling.quantities]
+            assert coupling.admits(words([*some, coupling.budget]), example.goal)
+            assert not coupling.admits(words([*some, coupling.budget + 1]), example.goal)
+            assert not coupling.admits(words([*nothing, 0]), example.goal)
+            over = [most + 1 for most in coupling.quantities]
+            assert not coupling.admits(words([*over, 1]), example.goal)
+
+
+def basket_domain_conformance(
+    build: Callable[[], Domain], examples: Callable[[], Sequence[DomainExample]]
+) -> type[BasketDomainConformance]:
+    """A test class with the cases BKT-001 to BKT-006, for domains whose coupling is a basket.
+
+    Every example has offers; give at least two, one of them with two members or more.
+    """
+    cases = {"build": staticmethod(build), "examples": staticmethod(examples)}
+    return type("BasketDomainConformance", (BasketDomainConformance,), cases)
+
+
+def _basket(domain: Domain, example: DomainExample) -> BasketCoupling:
+    coupling = domain.coupling(example.goal, example.members)
+    assert isinstance(coupling, BasketCoupling)
+    return coupling
+
+
+def _basket_query(coupling: BasketCoupling, solution: Sequence[int]) -> Query:
+    """Seventeen keys of each instrument and as many ratio keys, under a solution's cuts."""
+
+    def even(end: int) -> list[int]:
+        return [end * part // 16 for part in range(17)]
+
+    cuts = [key for value in coupling.values for key in even(value << coupling.cut_shift)]
+    ratios = even(1 << (30 + coupling.ratio_shift))
+    return depth_query([*[17] * len(coupling.values), *cuts, *solution[:-2], *ratios])
+
+
+def _basket_solution(domain: Domain, example: DomainExample) -> tuple[int, ...]:
+    """Cuts, ratio key and units at it, found by bisection on opened sums."""
+    coupling = _basket(domain, example)
+    problems = example.problems(domain)
+    size = len(coupling.values)
+
+    def asked(points: Sequence[int]) -> int:
+        answers = [each.answer(depth_query(points), EMPTY)[0] for each in problems]
+        return int(total(answers)[0])
+
+    cuts: list[int] = []
+    for k, (value, most) in enumerate(zip(coupling.values, coupling.quantities, strict=True)):
+        count = [int(j == k) for j in range(size)]
+        end = value << coupling.cut_shift
+        if asked([*count, end]) <= most:
+            cuts += [end, 0]
+            continue
+        below = bisect_left(range(end), most, key=lambda at: asked([*count, at + 1]))
+        cuts += [below, most - asked([*count, below])]
+    nothing = [0] * size
+    end = 1 << (30 + coupling.ratio_shift)
+    if asked([*nothing, *cuts, end]) <= coupling.budget:
+        return (*cuts, end, 0)
+    key = bisect_left(
+        range(end), True, key=lambda at: asked([*nothing, *cuts, at + 1]) > coupling.budget
+    )
+    offer = coupling.offer_at(key)
+    assert offer is not None
+    return (*cuts, key, (coupling.budget - asked([*nothing, *cuts, key])) // offer[1])

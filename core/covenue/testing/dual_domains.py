@@ -5,10 +5,10 @@ from itertools import permutations, product
 
 from covenue.errors import CapabilityMissing, CovenueError
 from covenue.hooks.domains import EMPTY, Acted, Domain, LocalProblem
-from covenue.hooks.solvers import DualCoupling
+from covenue.hooks.solvers import DualCoupling, Tracking
 from covenue.numerics.words import Words, integers, subtract, to_bytes, total, words
 from covenue.testing.domains import DomainExample
-from covenue_contracts.local import Outcome
+from covenue_contracts.local import Actions, Outcome
 from covenue_contracts.shared import DualVariables, Query, QueryKind
 
 SETTLE = Query(kind="settle", after=None, multipliers=None, points=())
@@ -17,9 +17,12 @@ SETTLE = Query(kind="settle", after=None, multipliers=None, points=())
 def multiplier_query(
     kind: QueryKind, coupling: DualCoupling, values: Sequence[int], width: int | None = None
 ) -> Query:
-    """A query at multipliers on the coupling's grid; a commit query carries no plan of its own."""
-    size = len(coupling.reference)
-    points = ("0",) * size if kind == "commit" else ()
+    """A query at multipliers on the coupling's grid; a commit query carries no plan of its own.
+
+    Where a path is followed, `commit` and `certify` carry the plan without any further lot.
+    """
+    size = len(coupling.reference) if coupling.tracking is None else 2
+    points = ("0",) * size if kind in {"commit", "certify"} else ()
     return Query(
         kind=kind,
         after=None,
@@ -113,7 +116,10 @@ class DualDomainConformance:
                     assert max(map(abs, integers(problem.answer(query, EMPTY)[0]))) <= bound
 
     def test_dom_106_no_answer_is_worth_more_than_phi_at_any_multipliers(self) -> None:
-        """phi(w) >= w'x(v) for all v and w: else a bound would not be one."""
+        """phi(w) >= w'x(v) for all v and w: else a bound would not be one.
+
+        Where a path is followed, x is the plan of whole lots, and its cost is taken off.
+        """
         domain = self.build()
         for example in self.examples():
             coupling = _coupling(domain, example)
@@ -121,21 +127,26 @@ class DualDomainConformance:
             size = len(coupling.reference)
             down = coupling.multiplier_bits + coupling.space.scale_bits - coupling.value_bits
             for problem in example.problems(domain):
+                kind: QueryKind = "certify" if coupling.tracking else "respond"
                 answers = [
-                    integers(problem.answer(multiplier_query("respond", coupling, *at), EMPTY)[0])
-                    for at in asked
+                    (*_asked(problem, multiplier_query(kind, coupling, *at)), 0) for at in asked
                 ]
                 for (values, _), (phi, *_) in zip(asked, answers, strict=True):
                     for _, *nets in answers:
                         worth = sum(v * net for v, net in zip(values, nets[:size], strict=True))
-                        assert worth <= phi << down
+                        assert worth <= (phi + nets[size]) << down
 
     def test_dom_107_what_is_committed_is_never_less_than_what_was_answered(self) -> None:
-        """A plan is certified on answers: its commitment may only be better."""
+        """A plan is certified on answers: its commitment may only be better.
+
+        Where a path is followed, it is the plan of whole lots that `certify` answered for.
+        """
         domain = self.build()
         for example in self.examples():
             coupling = _coupling(domain, example)
-            for values, width in probes(coupling):
+            for tracked in _tracked(coupling):
+                _check_committed(coupling, tracked, example.problems(domain))
+            for values, width in () if coupling.tracking else probes(coupling):
                 for problem in example.problems(domain):
                     query = multiplier_query("respond", coupling, values, width)
                     answered = integers(problem.answer(query, EMPTY)[0])[1:]
@@ -158,7 +169,7 @@ class DualDomainConformance:
         domain = self.build()
         for example in self.examples():
             coupling = _coupling(domain, example)
-            query = multiplier_query("disclose", coupling, coupling.reference)
+            query = multiplier_query("score", coupling, coupling.reference)
             for problem in example.problems(domain):
                 assert _refused(problem, query) is CapabilityMissing
 
@@ -174,7 +185,10 @@ class DualDomainConformance:
                     assert _refused(problem, multiplier_query("respond", coupling, values))
 
     def test_dom_111_what_is_not_reported_counts_as_planned(self) -> None:
-        """Doubt is counted in full, and a refusal not at all."""
+        """Doubt is counted in full, and a refusal not at all.
+
+        Where a path is followed, the legs are of one slice, and only they can be in doubt.
+        """
         domain = self.build()
         for example in self.examples():
             coupling = _coupling(domain, example)
@@ -185,7 +199,8 @@ class DualDomainConformance:
                 refused = Outcome(
                     order="0" * 64, status="refused", fills=(), swaps=(), reason="test"
                 )
-                for outcomes, unknown in ((None, planned), ([refused], nothing)):
+                doubt = _doubted(planned, actions) if coupling.tracking else planned
+                for outcomes, unknown in ((None, doubt), ([refused], nothing)):
                     got = problem.settle(SETTLE, [Acted(planned, actions, outcomes)])
                     assert [integers(part) for part in got] == [
                         integers(nothing),
@@ -193,11 +208,17 @@ class DualDomainConformance:
                     ]
 
     def test_dom_112_what_is_taken_is_not_left_and_what_is_owed_is_brought_back(self) -> None:
-        """A position counts against the limits; a debt is the least that the next plan brings."""
+        """A position counts against the limits; a debt is the least that the next plan brings.
+
+        Where a path is followed, what is taken shortens it, and nothing can be owed.
+        """
         domain = self.build()
         for example in self.examples():
             coupling = _coupling(domain, example)
             zero = _words(coupling, 0)
+            if coupling.tracking is not None:
+                _check_shortened(domain, example, coupling, coupling.tracking)
+                continue
             taken, owed = _words(coupling, 5), _words(coupling, -5)
             again = domain.coupling(coupling.left(taken, zero, zero), example.members)
             debt = domain.coupling(coupling.left(zero, owed, zero), example.members)
@@ -208,11 +229,31 @@ class DualDomainConformance:
             assert not debt.admits(_words(coupling, 4), debt.goal)
             assert debt.admits(_words(coupling, 5), debt.goal)
 
+    def test_dom_113_lots_are_recovered_from_what_was_cut_off(self) -> None:
+        """Between what is left after rounding down and that with every offer lies the total."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            for tracked in _tracked(coupling):
+                for values, _ in probes(coupling):
+                    for problem in example.problems(domain):
+                        _check_recovered(coupling, tracked, problem, values)
+
+    def test_dom_114_a_plan_of_whole_lots_is_certified(self) -> None:
+        """Its lots are those that were offered, and it is worth no more than phi."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            for tracked in _tracked(coupling):
+                for values, _ in probes(coupling):
+                    for problem in example.problems(domain):
+                        _check_certified(coupling, tracked, problem, values)
+
 
 def dual_domain_conformance(
     build: Callable[[], Domain], examples: Callable[[], Sequence[DomainExample]]
 ) -> type[DualDomainConformance]:
-    """A test class with the cases DOM-101 to DOM-112, for domains solved by multipliers.
+    """A test class with the cases DOM-101 to DOM-114, for domains solved by multipliers.
 
     Use: `TestArbitrage = dual_domain_conformance(Arbitrage, examples)`. The examples are built
     anew for every case; give at least two, one of them with two members or more.
@@ -249,3 +290,102 @@ def _refused(problem: LocalProblem, query: Query) -> type[CovenueError] | None:
 
 def _words(coupling: DualCoupling, amount: int) -> Words:
     return words([amount] * len(coupling.reference))
+
+
+# ---- couplings that follow a path
+
+
+def _tracked(coupling: DualCoupling) -> Iterator[Tracking]:
+    """The path that the coupling follows, if it follows one."""
+    if coupling.tracking is not None:
+        yield coupling.tracking
+
+
+def _keys(tracked: Tracking) -> list[int]:
+    """Probe keys from none to all of what can be offered."""
+    end = (tracked.lot - 1) << tracked.tie_bits
+    return [end * part // 16 for part in range(17)]
+
+
+def _pointed(
+    kind: QueryKind, coupling: DualCoupling, values: Sequence[int], points: Sequence[int]
+) -> Query:
+    query = multiplier_query(kind, coupling, values)
+    return query.model_copy(update={"points": tuple(str(point) for point in points)})
+
+
+def _asked(problem: LocalProblem, query: Query) -> tuple[int, ...]:
+    return integers(problem.answer(query, EMPTY)[0])
+
+
+def _check_committed(
+    coupling: DualCoupling, tracked: Tracking, problems: Sequence[LocalProblem]
+) -> None:
+    for values, _ in probes(coupling):
+        for key in _keys(tracked)[::4]:
+            for problem in problems:
+                commit = _pointed("commit", coupling, values, (key, 1))
+                certify = _pointed("certify", coupling, values, (key, 1))
+                _, *nets, _ = _asked(problem, certify)
+                _, planned, _ = problem.commit(commit, EMPTY, "0" * 64)
+                assert [lots * tracked.lot for lots in integers(planned)] == nets
+
+
+def _doubted(planned: Words, actions: Actions) -> Words:
+    """Up to what the legs can do, in the first slice that is planned: later ones did not trade."""
+    most = sum(int(leg.most_units) for leg in actions.legs)
+    first = next((at for at, lots in enumerate(integers(planned)) if lots), 0)
+    return words([most if at == first else 0 for at in range(len(planned))])
+
+
+def _check_shortened(
+    domain: Domain, example: DomainExample, coupling: DualCoupling, tracked: Tracking
+) -> None:
+    size, total_lots = len(tracked.path), tracked.path[-1] // tracked.lot
+    zero = _words(coupling, 0)
+    assert coupling.left(zero, zero, zero) == coupling.goal
+    for part in range(3):
+        lots = words([1, *[0] * (size - 1)])
+        sums = [lots if place == part else zero for place in range(3)]
+        again = domain.coupling(coupling.left(*sums), example.members)
+        assert isinstance(again, DualCoupling)
+        left = again.tracking
+        assert left is not None
+        assert left.path[-1] == tracked.path[-1] - tracked.lot
+        assert domain.continues(coupling.goal, again.goal)
+        exact = words([*[0] * (size - 1), total_lots - 1])
+        assert again.admits(exact, again.goal) == (total_lots > 1)
+        assert not again.admits(words([*[0] * (size - 1), total_lots]), again.goal)
+    beyond = words([total_lots + 1, *[0] * (size - 1)])
+    assert set(coupling.left(beyond, zero, zero).remaining) == {"0"}
+
+
+def _check_recovered(
+    coupling: DualCoupling, tracked: Tracking, problem: LocalProblem, values: Sequence[int]
+) -> None:
+    keys = _keys(tracked)
+    recover = _pointed("recover", coupling, values, keys)
+    *offers, down = _asked(problem, recover)
+    assert coupling.width(recover) == len(offers) + 1 == len(keys) + 1
+    assert offers == sorted(offers)
+    assert offers[0] == 0
+    _, *amounts = _asked(problem, multiplier_query("respond", coupling, values))
+    assert down * tracked.lot <= sum(amounts) <= (down + offers[-1]) * tracked.lot
+
+
+def _check_certified(
+    coupling: DualCoupling, tracked: Tracking, problem: LocalProblem, values: Sequence[int]
+) -> None:
+    keys = _keys(tracked)
+    *offers, down = _asked(problem, _pointed("recover", coupling, values, keys))
+    phi = _asked(problem, multiplier_query("respond", coupling, values))[0]
+    grid = coupling.multiplier_bits + coupling.space.scale_bits - coupling.value_bits
+    for key, offered in zip(keys, offers, strict=True):
+        certify = _pointed("certify", coupling, values, (key, 0))
+        head, *nets, cost = _asked(problem, certify)
+        assert coupling.width(certify) == len(nets) + 2
+        assert head == phi
+        assert all(net >= 0 and net % tracked.lot == 0 for net in nets)
+        assert sum(nets) == (down + offered) * tracked.lot
+        worth = sum(v * net for v, net in zip(values, nets, strict=True))
+        assert worth <= (phi + cost) << grid

@@ -7,7 +7,7 @@ from typing import Any
 from covenue.hooks.dialects import Dialect
 from covenue.hooks.domains import OpenedParty, OpenedPlan, PartyConfig, Scenario, Section
 from covenue_contracts.plan import Goal, Member
-from covenue_domain_arbitrage.coupling import ArbitrageCoupling, continues, coupling
+from covenue_domain_arbitrage.coupling import ArbitrageCoupling, continues, coupling, slots_of
 from covenue_domain_arbitrage.dialect import ARBSPHERE
 from covenue_domain_arbitrage.goals import parse_goal, read_terms
 from covenue_domain_arbitrage.opened import opened_figures
@@ -42,10 +42,12 @@ class Arbitrage:
     ) -> ArbitrageProblem:
         """One party's pools or book.
 
-        state: a Snapshot of pools or of a book, or a table of pools (`frames.COLUMNS`). config:
-        for books `fee_bps`, and `base` and `quote` where the venue calls its assets otherwise.
+        state: a Snapshot of pools or of a book, or a table of pools (`frames.COLUMNS`) or of
+        ladders (`ladders_table`). config: for books `fee_bps`, `capital`, `inventory`, and `base`
+        and `quote` where the venue calls its assets otherwise.
         """
-        return problem_of(read_terms(goal), len(members), state, config)
+        terms, slots = read_terms(goal), slots_of(members)
+        return problem_of(terms, len(members), state, config, member.slot, slots)
 
     def scenarios(self) -> Sequence[Scenario]:
         """Five parties with pools, and two simulated venues."""
@@ -82,24 +84,32 @@ class Arbitrage:
 def against(
     references: Mapping[str, str | int],
     *,
-    most: str | int | None = None,
+    most: str | int | tuple[str, ...] | None = None,
+    owed: str | tuple[str, ...] | None = None,
+    widths: tuple[int, ...] | None = None,
     scale_bits: int = 26,
     value_bits: int = 26,
+    slope_bits: int = 20,
     band: int = 128,
     jumps: bool = False,
 ) -> Goal:
     """A goal for notebooks: take what is worth something at these references, owe nothing.
 
     references: value of one unit by asset, decimals as text; the order of the assets is that of
-    the coordinates. most: how much of any asset to take. Raises BadInput, naming the field.
+    the coordinates. most, owed: how much of any asset to take, and to owe in the end; one for all
+    or one each, "unlimited" allowed. widths, slope_bits: for ladders, see the README. Raises
+    BadInput, naming the field.
     """
     return parse_goal(
         {
             "assets": tuple(references),
             "references": tuple(references.values()),
             "most": most,
+            "owed": owed,
+            "widths": widths,
             "scale_bits": scale_bits,
             "value_bits": value_bits,
+            "slope_bits": slope_bits,
             "band": band,
             "jumps": jumps,
         }

@@ -1,14 +1,16 @@
-"""The public side of an arbitrage plan: nothing is owed, and no more is taken than allowed."""
+"""The public side of an arbitrage plan: no more is owed in the end, or taken, than allowed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from covenue.errors import CapabilityMissing
+from covenue.hooks.programs import Optimum, Program, disclosure_width
 from covenue.numerics.words import RING_HALF, Words, integers
 from covenue_contracts.plan import Goal, Member
 from covenue_contracts.shared import Query, Space
-from covenue_domain_arbitrage.goals import MULTIPLIER_BITS, WIDTHS, Terms, read_terms
+from covenue_domain_arbitrage import disclosed
+from covenue_domain_arbitrage.goals import GREATEST_BOUND, MULTIPLIER_BITS, Terms, read_terms
 
 SIGNAL = "net-amounts"
 
@@ -33,12 +35,15 @@ def triangle(size: int) -> int:
 class ArbitrageCoupling:
     """A DualCoupling (hooks/solvers.py): max r'y over net amounts y, least <= y <= remaining.
 
+    Also a DisclosedCoupling (hooks/programs.py). slots: one more than the greatest of the roster.
     r: the public references. What is taken is a profit at these references; no asset may be owed
-    in the end. Raises BadInput when the goal's terms do not fit.
+    in the end, but for what the goal allows (`owed`). Raises BadInput when the goal's terms do not
+    fit.
     """
 
     goal: Goal
     members: int
+    slots: int
     terms: Terms = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -67,7 +72,7 @@ class ArbitrageCoupling:
 
     @property
     def least(self) -> tuple[int, ...]:
-        """What has to be brought back; 0 without a debt."""
+        """What has to be brought back; without a debt, minus what may be owed."""
         return self.terms.least
 
     @property
@@ -100,10 +105,20 @@ class ArbitrageCoupling:
     @property
     def smoothing(self) -> tuple[int, ...]:
         """Widths where a party's answer may jump."""
-        return WIDTHS if self.terms.jumps else ()
+        return self.terms.widths if self.terms.jumps else ()
+
+    @property
+    def tracking(self) -> None:
+        """No path: only bounds."""
+        return
 
     def width(self, query: Query) -> int:
-        """Respond: value and net amounts; curvature: slopes as well; commit: net amounts."""
+        """Respond: value and net amounts; curvature: slopes as well; commit: net amounts.
+
+        Disclose: a word a slot, then the concatenation.
+        """
+        if query.kind == "disclose":
+            return disclosure_width(query, self.slots)
         size = len(self.terms.assets)
         widths = {
             "respond": 1 + size,
@@ -120,8 +135,18 @@ class ArbitrageCoupling:
             )
         return widths[query.kind]
 
+    def program(
+        self, parts: Sequence[Words], slack: Sequence[int], near: Optimum | None
+    ) -> Program:
+        """All pools and books in one convex program."""
+        return disclosed.program(parts, self.terms, (self.least, self.most), slack, near)
+
+    def proposals(self, parts: Sequence[Words], optimum: Optimum) -> tuple[Query, ...]:
+        """The multipliers of the optimum, and with books such as take levels in the same parts."""
+        return disclosed.proposals(parts, self.terms, self.smoothing, optimum)
+
     def admits(self, total: Words, goal: Goal) -> bool:
-        """Something is done, no asset stays owed, no bound is passed."""
+        """Something is done, no more stays owed than allowed, no bound is passed."""
         terms = read_terms(goal)
         amounts = integers(total)
         rows = zip(amounts, terms.least, terms.remaining, strict=True)
@@ -132,38 +157,51 @@ class ArbitrageCoupling:
 
         What is in doubt or committed counts where it hurts: against the bounds when it would be
         taken, as a debt when it would be owed. Where nothing is owed, what was taken is kept;
-        where something is, the next plan may give what is surely held for it.
+        where something is, the next plan may give what is surely held for it. Owed is what the
+        position is short of beyond the goal's allowance.
         """
         rows = list(zip(*map(integers, (settled, reserved, committed)), strict=True))
         most = [sure + max(0, doubt) + max(0, planned) for sure, doubt, planned in rows]
         held = [sure + min(0, doubt) + min(0, planned) for sure, doubt, planned in rows]
-        owes = any(amount < 0 for amount in held)
+        allowed = self.terms.owed
+        owes = any(amount < -owed for amount, owed in zip(held, allowed, strict=True))
+        kept = held if owes else [min(0, amount) for amount in held]
         pairs = zip(self.terms.most, most, strict=True)
         return self.goal.model_copy(
             update={
                 "remaining": tuple(str(max(0, bound - amount)) for bound, amount in pairs),
                 "terms": {
                     **self.goal.terms,
-                    "least": tuple(str(-amount if owes else 0) for amount in held),
+                    "least": tuple(map(_least, kept, allowed)),
                 },
             }
         )
 
 
+def _least(held: int, owed: int) -> str:
+    """The least total that leaves a position no further below zero than allowed."""
+    return str(-GREATEST_BOUND if owed == GREATEST_BOUND else max(-GREATEST_BOUND, -owed - held))
+
+
 def coupling(goal: Goal, members: Sequence[Member]) -> ArbitrageCoupling:
     """The coupling of one plan; the order of members does not matter."""
-    return ArbitrageCoupling(goal, len(members))
+    return ArbitrageCoupling(goal, len(members), slots_of(members))
+
+
+def slots_of(members: Sequence[Member]) -> int:
+    """Slots of a roster: one more than the greatest."""
+    return max((member.slot for member in members), default=0) + 1
 
 
 def continues(order: Goal, plan: Goal) -> bool:
     """Whether a plan's goal is the order's, but for `least` and `remaining`.
 
-    What remains can exceed the bound by what is owed: that has to be brought back first.
+    What remains can exceed the bound by what is short: that has to be brought back first.
     """
     terms = {**plan.terms, "least": order.terms.get("least")}
     same = plan.model_copy(update={"remaining": order.remaining, "terms": terms}) == order
     if not same or len(plan.remaining) != len(order.remaining):
         return False
-    least = read_terms(plan).least
-    rows = zip(plan.remaining, order.remaining, least, strict=True)
-    return all(int(left) <= int(most) + max(0, owed) for left, most, owed in rows)
+    rows = zip(plan.remaining, order.remaining, read_terms(plan).least, read_terms(order).least,
+               strict=True)  # fmt: skip
+    return all(int(left) <= int(most) + max(0, now - then) for left, most, now, then in rows)

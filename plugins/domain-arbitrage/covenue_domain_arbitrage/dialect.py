@@ -60,9 +60,12 @@ POOL = Record(
     (
         Field("venue", "exchange"),
         Field("pool", "pool_id"),
-        Field("invariant", "curve", Named({"constant-product": "xyk"})),
+        Field(
+            "invariant", "curve", Named({"constant-product": "xyk", "bounded-product": "xyk-range"})
+        ),
         Field("assets", "assets"),
         Field("reserves", "reserves"),
+        Field("available", "payable"),
         Field("fee_ppm", "fee", Scaled(Fraction(1, 10**6), is_text=False)),
         Field("block", "block_number"),
         Field("log_index", "log_index"),

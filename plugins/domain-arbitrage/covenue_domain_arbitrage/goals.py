@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from re import compile as pattern
 
@@ -34,6 +35,8 @@ DEFAULTS: Mapping[str, Scalar] = {
     "margin": None,
     "floor": "1",
     "jumps": False,
+    "owed": None,
+    "widths": None,
 }
 KEYS = ("assets", "references", *DEFAULTS, "mode")
 ROOM = "domain.goal."
@@ -41,6 +44,8 @@ MODES = ("standing", "executed")
 ROUNDING_WORDS = 4096
 WIDTHS = (2**30, 2**24, 2**18, 2**13)
 """Relative widths 2^-10 … 2^-27 over which offers at one price are spread, for order books."""
+WIDTH_BITS_MOST = 27
+UNLIMITED = "unlimited"
 ASSET = pattern(r"[a-z][a-z0-9]*([-._][a-z0-9]+)*")
 
 WHOLE = pattern(r"0|-?[1-9][0-9]{0,38}")
@@ -54,10 +59,11 @@ class Terms:
 
     references: on the grid 2^-40. most: words of each asset that the whole order may take.
     remaining: words that this plan may still take. least: words that it has to bring back, because
-    earlier legs were done in part; below 0 where it may give what was taken for that. margin:
-    words that cover rounding. floor: value words that gaps are relative to at least. band: how
-    far multipliers may move from the references, as a factor. jumps: whether a party's answer
-    jumps at a price (order books), so that it is spread over `WIDTHS`.
+    earlier legs were done in part; below 0 where it may give what was taken for that, or may
+    owe: `owed` words in the end. margin: words that cover rounding. floor: value words that gaps
+    are relative to at least. band: how far multipliers may move from the references, as a factor.
+    jumps: whether a party's answer jumps at a price (order books), so that it is
+    spread over `widths`, in 2^-40.
     """
 
     assets: tuple[str, ...]
@@ -72,11 +78,19 @@ class Terms:
     slope_bits: int
     band: int
     jumps: bool
+    owed: tuple[int, ...]
+    widths: tuple[int, ...]
 
-    @property
+    @cached_property
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """(lowest, highest) multiplier of each asset."""
-        return tuple((max(1, r // self.band), r * self.band) for r in self.references)
+        return tuple(zip(*self.ends, strict=True))
+
+    @cached_property
+    def ends(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """All lowest, and all highest multipliers."""
+        lowest = tuple(max(1, r // self.band) for r in self.references)
+        return lowest, tuple(r * self.band for r in self.references)
 
 
 def parse_goal(config: Mapping[str, Value], file: str = "") -> Goal:
@@ -87,8 +101,9 @@ def parse_goal(config: Mapping[str, Value], file: str = "") -> Goal:
     the words hold. scale_bits, value_bits, slope_bits: fixed-point scales. band: factor by which
     multipliers may leave the references. margin: amounts that cover rounding, for native lots.
     floor: value that gaps are relative to at least, default 1. jumps: true when a party holds an
-    order book. mode: the order's. Raises BadInput, naming file,
-    field and value.
+    order book. owed: how much of each asset may be owed in the end, default nothing. widths: b_1 <
+    b_2 < ... in place of the widths 2^-b over which jumps are spread. mode: the order's. An amount
+    in `most` and `owed` may be "unlimited". Raises BadInput, naming file, field and value.
     """
     for key in config:
         if key not in KEYS:
@@ -109,17 +124,22 @@ def parse_goal(config: Mapping[str, Value], file: str = "") -> Goal:
     scale = bits["scale_bits"]
     most = _amounts("most", given["most"], assets, scale, GREATEST_BOUND, file)
     margin = _amounts("margin", given["margin"], assets, scale, ROUNDING_WORDS, file)
+    owed = _amounts("owed", given["owed"], assets, scale, 0, file)
     terms: dict[str, Value] = {
         "assets": assets,
         "references": tuple(str(value) for value in references),
         "most": tuple(str(amount) for amount in most),
-        "least": ("0",) * len(assets),
+        "least": tuple(str(-amount) for amount in owed),
         "margin": tuple(str(max(amount, ROUNDING_WORDS)) for amount in margin),
         **bits,
         "floor": str(_floor(given["floor"], bits["value_bits"], file)),
         "band": _band(given["band"], file),
         "jumps": _flag("jumps", given["jumps"], file),
     }
+    if any(owed):
+        terms["owed"] = tuple(str(amount) for amount in owed)
+    if given["widths"] is not None:
+        terms["widths"] = _width_bits(given["widths"], file, jumps=bool(terms["jumps"]))
     remaining = tuple(str(amount) for amount in most)
     return Goal(domain=DOMAIN, aim="allow", remaining=remaining, terms=terms)
 
@@ -148,6 +168,8 @@ def read_terms(goal: Goal) -> Terms:
         floor=_count(terms, "floor"),
         band=_band(terms.get("band"), ""),
         jumps=_flag("jumps", terms.get("jumps"), ""),
+        owed=_counts(terms, "owed", assets) if "owed" in terms else (0,) * len(assets),
+        widths=_widths(terms),
     )
     if any(not FINEST_REFERENCE <= r <= GREATEST_REFERENCE for r in read.references):
         raise _misfit("references", terms.get("references"), "references from 2^16 to 2^60", "")
@@ -210,6 +232,9 @@ def _amounts(  # noqa: PLR0917 -- a field with all that its refusal names
         raise _misfit(name, value, f"one decimal, or {len(assets)}, one an asset", file)
     found = []
     for item in each:
+        if item == UNLIMITED:
+            found.append(GREATEST_BOUND)
+            continue
         amount = parse_decimal(item, f"{ROOM}{name}", file) * Fraction(2**scale)
         if not 0 <= amount <= GREATEST_BOUND:
             raise _misfit(name, item, f"no less than 0 and within 2^{62 - scale} units", file)
@@ -260,6 +285,24 @@ def _floor(value: object, bits: int, file: str) -> int:
     if not 1 <= words <= GREATEST_BOUND:
         raise _misfit("floor", value, "a positive value in the unit of the references", file)
     return words
+
+
+def _width_bits(value: object, file: str, *, jumps: bool) -> tuple[int, ...]:
+    bits = tuple(value) if isinstance(value, list | tuple) else ()
+    whole = all(isinstance(b, int) and not isinstance(b, bool) for b in bits)
+    if not jumps or not bits or not whole or list(bits) != sorted(set(bits)):
+        raise _misfit("widths", value, "whole numbers that rise, with jumps = true", file)
+    if not 1 <= bits[0] <= bits[-1] <= WIDTH_BITS_MOST:
+        raise _misfit("widths", value, f"whole numbers from 1 to {WIDTH_BITS_MOST}", file)
+    return bits
+
+
+def _widths(terms: Mapping[str, object]) -> tuple[int, ...]:
+    """Widths on the grid of the multipliers, widest first; those of order books without any."""
+    if "widths" not in terms:
+        return WIDTHS
+    bits = _width_bits(terms["widths"], "", jumps=terms.get("jumps") is True)
+    return tuple(2 ** (MULTIPLIER_BITS - b) for b in bits)
 
 
 def _flag(name: str, value: object, file: str) -> bool:

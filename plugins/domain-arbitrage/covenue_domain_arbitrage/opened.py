@@ -2,7 +2,10 @@
 
 Weak duality needs no second solver: whatever multipliers a plan ends at, no plan at all is worth
 more than the dual value there. Here it is recomputed in exact integers from every pool and level,
-and every swap of the plan is held against the pool's invariant. Source: solvers.md, section 1.
+and every swap of the plan is held against the pool's invariant. A plan that continues from what
+only its parties remember (`after`) has no actions that others could work out: there the totals that
+were claimed are checked, which at no multipliers may be worth more than the venues could make.
+Source: solvers.md, section 1.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +26,7 @@ from covenue_domain_arbitrage.problem import ArbitrageProblem, BookOffers, probl
 
 SHOWN_PLACES = 9
 GUARD_BITS = 40
+PROBED = 1000
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,14 @@ class Checked:
     """A plan recomputed with everything opened: exact sums in the unit of account.
 
     net: of every asset, in units. value: at the references. dual: what no plan can pass.
+    attained: whether the venues could deliver the net amounts, as far as multipliers show it.
     """
 
     net: tuple[Fraction, ...]
     value: Fraction
     dual: Fraction
     active: int
+    attained: bool = True
 
 
 def opened_figures(
@@ -120,13 +126,16 @@ def _holds(delta: PlanDelta, terms: Terms, checked: Checked) -> bool:
     rows = zip(checked.net, terms.least, terms.remaining, strict=True)
     feasible = all(low <= net * scale <= high + 1 for net, low, high in rows)
     value, bound = (Fraction(int(part), 2**terms.value_bits) for part in (delta.value, delta.bound))
-    return feasible and checked.value >= value and checked.dual >= value and bound >= value
+    within = checked.value >= value and checked.dual >= value and bound >= value
+    return feasible and within and checked.attained
 
 
 def check_plan(
     plan: OpenedPlan, delta: PlanDelta, terms: Terms, parties: Sequence[OpenedParty]
 ) -> Checked:
     """Every member's actions at the plan's multipliers, and the dual value there."""
+    if delta.after is not None:
+        return _check_claimed(plan, delta, terms, parties)
     assert delta.multipliers is not None  # noqa: S101 -- only plans that ended at multipliers
     multipliers = tuple(int(value) for value in delta.multipliers.values)
     query = Query(kind="commit", after=None, multipliers=delta.multipliers, points=delta.solution)
@@ -143,11 +152,51 @@ def check_plan(
         for place, amount in _moved(problem, terms, state, actions):
             net[place] += amount
         dual += _dual(problem, terms, state, multipliers)
-    value = sum(
-        (Fraction(r, 2**MULTIPLIER_BITS) * n for r, n in zip(terms.references, net, strict=True)),
-        Fraction(0),
-    )
+    value = _worth(terms.references, net)
     return Checked(tuple(net), value, dual, active)
+
+
+def _check_claimed(
+    plan: OpenedPlan, delta: PlanDelta, terms: Terms, parties: Sequence[OpenedParty]
+) -> Checked:
+    """The totals of a plan whose parts only its parties remember, at multipliers near and far."""
+    assert delta.multipliers is not None  # noqa: S101 -- only plans that ended at multipliers
+    multipliers = tuple(int(value) for value in delta.multipliers.values)
+    unit = 2**terms.scale_bits
+    net = tuple(Fraction(int(word), unit) for word in delta.solution[: len(terms.assets)])
+    held = [
+        (problem_of(terms, len(parties), state, party.config), state)
+        for party in parties
+        if party.member.did in delta.cohort
+        for state in (party.venue.pin(plan.as_of).state,)
+    ]
+
+    def phi(at: Sequence[int]) -> Fraction:
+        parts = (_dual(problem, terms, state, at) for problem, state in held)
+        return sum(parts, Fraction(0))
+
+    return Checked(
+        net,
+        _worth(terms.references, net),
+        _public_dual(terms, multipliers) + phi(multipliers),
+        active=0,
+        attained=all(_worth(at, net) <= phi(at) for at in _probes(terms, multipliers)),
+    )
+
+
+def _probes(terms: Terms, multipliers: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """The plan's multipliers, the references, and each asset alone a little up and down."""
+    yield tuple(multipliers)
+    yield terms.references
+    for place, value in enumerate(multipliers):
+        for shifted in (value - value // PROBED, value + value // PROBED):
+            yield (*multipliers[:place], shifted, *multipliers[place + 1 :])
+
+
+def _worth(prices: Sequence[int], net: Sequence[Fraction]) -> Fraction:
+    """What net amounts are worth at prices on the grid 2^-40."""
+    rows = zip(prices, net, strict=True)
+    return sum((Fraction(p, 2**MULTIPLIER_BITS) * n for p, n in rows), Fraction(0))
 
 
 def _public_dual(terms: Terms, multipliers: Sequence[int]) -> Fraction:
@@ -180,10 +229,12 @@ def _moved(
 
 
 def _check_invariant(state: PoolBatch, row: int, side: int, paid: int, received: int) -> None:
-    """After the fee, the product of the reserves does not fall."""
+    """After the fee, the product of the reserves does not fall, and a range gives what it has."""
+    most = None if state.available is None else int(state.available[row, 1 - side])
     r_in, r_out = int(state.reserves[row, side]), int(state.reserves[row, 1 - side])
     kept = PPM - int(state.fee_ppm[row])
-    if (r_in * PPM + paid * kept) * (r_out - received) < r_in * r_out * PPM:
+    falls = (r_in * PPM + paid * kept) * (r_out - received) < r_in * r_out * PPM
+    if falls or (most is not None and received > most):
         message = f"pool {state.pools[row]} cannot give {received} for {paid}"
         raise AssertionError(message)
 
@@ -221,22 +272,35 @@ def _dual(
 
 
 def _pool_dual(terms: Terms, state: PoolBatch, multipliers: Sequence[int]) -> Fraction:
-    """Sum of (sqrt(A) - sqrt(B))^2 = A + B - 2 sqrt(AB), each pool rounded up in integers."""
+    """What all pools can make of multipliers, each rounded up in integers."""
     places = {asset: place for place, asset in enumerate(terms.assets)}
     of_asset = [(multipliers[places[a.name]], 10**a.decimals) for a in state.assets]
     shift = 2**GUARD_BITS
     total = 0
-    rows = zip(state.sides.tolist(), state.reserves.tolist(), state.fee_ppm.tolist(), strict=True)
-    for sides, reserves, fee in rows:
+    limits = state.reserves if state.available is None else state.available
+    columns = (state.sides, state.reserves, limits, state.fee_ppm)
+    for sides, reserves, most, fee in zip(*(c.tolist() for c in columns), strict=True):
         worth = [
             of_asset[side][0] * reserve * shift // of_asset[side][1]
             for side, reserve in zip(sides, reserves, strict=True)
         ]
         for pays, gets in ((0, 1), (1, 0)):
             up, down = worth[gets], worth[pays] * PPM // (PPM - fee)
-            if up > down:
-                total += up + down + 4 - 2 * isqrt(up * down)
+            total += _phi(up, down, reserves[gets], most[gets])
     return Fraction(total, 2**MULTIPLIER_BITS * shift)
+
+
+def _phi(up: int, down: int, reserve: int, most: int) -> int:
+    """(sqrt(A) - sqrt(B))^2 = A + B - 2 sqrt(AB), or what a range gives that gives all it has.
+
+    up, down: A, what the reserve is worth that is paid out, and B, the other's over 1 - fee.
+    """
+    if up <= down or not most:
+        return 0
+    left = reserve - most
+    if up * left * left >= down * reserve * reserve:
+        return up * most // reserve - down * most // left + 4
+    return up + down + 4 - 2 * isqrt(up * down)
 
 
 # ---- executed plans
@@ -274,10 +338,7 @@ def _done(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:
         done = problem.offers.executed(plan.actions[name], outcomes)
         for place, words in enumerate(done.tolist()):
             net[place] += Fraction(words, 2**terms.scale_bits)
-    value = sum(
-        (Fraction(r, 2**MULTIPLIER_BITS) * n for r, n in zip(terms.references, net, strict=True)),
-        Fraction(0),
-    )
+    value = _worth(terms.references, net)
     named = {asset: amount for asset, amount in zip(terms.assets, net, strict=True) if amount}
     return {"k": plan.number, "fills": swaps, "profit": decimal(value), "net": named}
 

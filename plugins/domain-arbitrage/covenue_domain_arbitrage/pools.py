@@ -6,29 +6,46 @@
         phi = (sqrt(v_out R_out) - sqrt(v_in R_in / g))^2
         w   = 1/2 sqrt(R_in R_out v_in v_out / g), slopes of log-multipliers: w [[1, -1], [-1, 1]]
 
+A range of concentrated liquidity is such a pool that gives no more than A_out < R_out: once
+in >= I = R_in A_out / (g (R_out - A_out)) it gives A_out for I, phi = v_out A_out - v_in I, w = 0.
+
 Every pool is rounded before anything is summed: what is paid up, what is received down, phi up, by
 more than floats can be wrong; so each net amount is deliverable and the dual value is a bound.
-Only + - * / sqrt and comparisons. Source: solvers.md, sections 2(a) and 4.
+Only + - * / sqrt and comparisons. Roots of multipliers are taken once, roots of reserves when the
+batch is built. Source: solvers.md, sections 2(a) and 4.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import fsum
+from math import fsum, inf, nextafter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from covenue.errors import BadInput, HeadroomMissing
 from covenue.hooks.venues import PoolBatch
+from covenue.numerics.compiled import is_compiling
 from covenue_contracts.local import Swap
 from covenue_domain_arbitrage.goals import Terms
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from covenue_domain_arbitrage.pool_kernels import (
+    AVAILABLE,
+    EDGE_SLACK,
+    FLOAT_MOST,
+    INVERSE,
+    INVERSE_ROOT,
+    MOST_IN,
+    MOST_PAID,
+    RECEIVED_SLACK,
+    RESERVES,
+    ROOTS,
+    SLACK,
+    STEP_SLACK,
+    Floats,
+    Integers,
+    Places,
+    summed,
+)
 
 PPM = 1_000_000
-SLACK = 2.0**-50
-RECEIVED_SLACK = 2.0**-47
-FLOAT_MOST = 2.0**62
 WORD_MOST = 2**62
 
 
@@ -39,9 +56,9 @@ class Trades:
     pool: its row in the batch. pays, gets: coordinates. paid: native units of the asset paid.
     """
 
-    pool: Integers
-    pays: Integers
-    gets: Integers
+    pool: Places
+    pays: Places
+    gets: Places
     paid: Integers
     paid_words: Integers
     received_words: Integers
@@ -51,54 +68,101 @@ class Trades:
 
 @dataclass(frozen=True, eq=False)
 class Pools:
-    """A batch of pools on the coordinates of a plan; arrays of length n or (n, 2).
+    """A batch of pools on the coordinates of a plan; nothing in it depends on multipliers.
 
-    coordinates: of both sides. units: native units to one of each side. reserves: in units.
+    Arrays of n rows stand in the order of the slopes' triangle, so that one pass goes through it
+    once. rows: int32[n], where in the batch each stands. coordinates: int32[n, 2], of both sides.
+    starts: float64[n, 2]; paying a side is worth it where the other's multiplier times this passes
+    its own. shapes: float64[n, 6], limits: float64[n, 6] or no rows where no pool is bounded;
+    columns as in `pool_kernels`. units: float64[m], native units to one, by coordinate. scales: of
+    words, of values, of slopes. is_compiled: whether `answer` is one compiled pass.
     """
 
     batch: PoolBatch
     terms: Terms
-    coordinates: Integers
+    rows: Places
+    coordinates: Places
+    starts: Floats
+    shapes: Floats
+    limits: Floats
     units: Floats
-    reserves: Floats
-    keep: Floats
+    scales: Floats
+    is_compiled: bool
+
+    def answer(self, multipliers: Floats, slopes: Integers | None) -> tuple[int, Integers]:
+        """Words of phi, and net words; slopes are added to a packed lower triangle, if given.
+
+        Compiled or not, the same words.
+        """
+        if not self.is_compiled:
+            trades = self.trades(multipliers)
+            if slopes is not None:
+                self.slopes(trades, slopes)
+            return self.value(trades), self.net(trades)
+        size = len(multipliers)
+        net, diagonal = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+        triangle = np.zeros(0, dtype=np.int64) if slopes is None else slopes
+        value = summed(multipliers, self.coordinates, self.starts, self.shapes, self.limits,
+                       self.units, self.scales, net, diagonal, triangle)  # fmt: skip
+        if slopes is not None:
+            places = np.arange(size, dtype=np.int64)
+            slopes[places * (places + 3) // 2] += diagonal
+        return int(value) + 1, net
 
     def trades(self, multipliers: Floats) -> Trades:
         """The best that every pool can do at multipliers, rounded so that it can be done."""
         v = multipliers[self.coordinates]
-        worth = self.reserves * v
-        forward = self.keep * worth[:, 1] > worth[:, 0]
-        backward = self.keep * worth[:, 0] > worth[:, 1]
+        forward = v[:, 1] * self.starts[:, 0] > v[:, 0]
+        backward = v[:, 0] * self.starts[:, 1] > v[:, 1]
         (pool,) = np.nonzero(forward | backward)
-        pays = np.where(forward[pool], 0, 1)
-        gets = 1 - pays
-        return self._rounded(pool, pays, gets, v)
+        return self._rounded(pool, np.where(forward[pool], 0, 1), multipliers)
 
-    def _rounded(self, pool: Integers, pays: Integers, gets: Integers, v: Floats) -> Trades:
-        keep = self.keep[pool]
-        r_in, r_out = self.reserves[pool, pays], self.reserves[pool, gets]
-        v_in, v_out = v[pool, pays], v[pool, gets]
-        unit_in, unit_out = self.units[pool, pays], self.units[pool, gets]
-        wanted = (np.sqrt(keep * r_in * r_out * v_out / v_in) - r_in) / keep
-        native = np.floor(np.maximum(wanted, 0.0) * unit_in)
-        paid = native / unit_in
-        kept = keep * paid
-        received = r_out * kept / (r_in + kept)
-        scale = float(2**self.terms.scale_bits)
-        up = np.sqrt(v_out * r_out)
-        down = np.sqrt(v_in * r_in / keep)
-        edge = np.maximum(up - down, 0.0) + (up + down) * SLACK
+    def _rounded(self, pool: Integers, side: Integers, multipliers: Floats) -> Trades:
+        """Operation by operation what `pool_kernels.summed` does."""
+        other, shape = 1 - side, self.shapes[pool]
+        pays, gets = self.coordinates[pool, side], self.coordinates[pool, other]
+        root = np.sqrt(multipliers)
+        inverse, step, grain = 1.0 / root, 1.0 / self.units, self.scales[0] / self.units
+        rows = np.arange(len(pool))
+        deep = shape[:, ROOTS] * shape[:, ROOTS + 1] * shape[:, INVERSE_ROOT]
+        level = shape[rows, RESERVES + side] * shape[:, INVERSE]
+        wanted = np.maximum(deep * (root[gets] * inverse[pays]) - level, 0.0)
+        native = np.floor(wanted * self.units[pays])
+        up = root[gets] * shape[rows, ROOTS + other]
+        down = root[pays] * (shape[rows, ROOTS + side] * shape[:, INVERSE_ROOT])
+        edge = np.maximum(up - down, 0.0) + (up + down) * EDGE_SLACK
+        worth = edge * edge
+        steep = 0.5 * deep * root[pays] * root[gets]
+        paid = native * step[pays]
+        got = shape[rows, RESERVES + other] * paid / (level + paid)
+        if len(self.limits):
+            got = np.minimum(got, self.limits[pool, AVAILABLE + other])
+        got = got * (1.0 - RECEIVED_SLACK) - step[gets]
+        if len(self.limits):
+            (full,) = np.nonzero(native >= self.limits[pool, MOST_PAID + side])
+            limits, s, o = self.limits[pool[full]], side[full], other[full]
+            at = np.arange(len(full))
+            most = limits[at, AVAILABLE + o]
+            native[full] = limits[at, MOST_PAID + s]
+            got[full] = most * (1.0 - RECEIVED_SLACK)
+            steep[full] = 0.0
+            for_all = multipliers[pays[full]] * limits[at, MOST_IN + s]
+            of_all = multipliers[gets[full]] * most
+            whole = up[full] + down[full]
+            worth[full] = (
+                np.maximum(of_all - for_all, 0.0)
+                + (of_all + for_all) * EDGE_SLACK
+                + whole * whole * STEP_SLACK
+            )
         return Trades(
-            pool=pool,
-            pays=self.coordinates[pool, pays],
-            gets=self.coordinates[pool, gets],
+            pool=self.rows[pool],
+            pays=pays,
+            gets=gets,
             paid=native.astype(np.int64),
-            paid_words=_up(paid * scale),
-            received_words=_down((received * (1.0 - RECEIVED_SLACK) - 1.0 / unit_out) * scale),
-            value_words=_up(edge * edge * float(2**self.terms.value_bits)),
-            slope_words=_nearest(
-                0.5 * np.sqrt(r_in * r_out * v_in * v_out / keep) * float(2**self.terms.slope_bits)
-            ),
+            paid_words=_up(native * grain[pays]),
+            received_words=_down(got * self.scales[0]),
+            value_words=_up(worth * self.scales[1]),
+            slope_words=_nearest(steep * self.scales[2]),
         )
 
     def net(self, trades: Trades) -> Integers:
@@ -117,8 +181,8 @@ class Pools:
 
     def slopes(self, trades: Trades, words: Integers) -> None:
         """Add the price-scaled Laplacian of every pool to a packed lower triangle."""
-        high = np.maximum(trades.pays, trades.gets)
-        low = np.minimum(trades.pays, trades.gets)
+        high = np.maximum(trades.pays, trades.gets).astype(np.int64)
+        low = np.minimum(trades.pays, trades.gets).astype(np.int64)
         for row, column, sign in ((high, high, 1), (low, low, 1), (high, low, -1)):
             np.add.at(words, row * (row + 1) // 2 + column, sign * trades.slope_words)
 
@@ -130,59 +194,125 @@ class Pools:
         amounts = [0] * len(self.terms.assets)
         made: list[Swap] = []
         scale = 2**self.terms.scale_bits
-        rows = zip(trades.pool.tolist(), trades.pays.tolist(), trades.gets.tolist(),
-                   trades.paid.tolist(), strict=True)  # fmt: skip
-        for pool, pays, gets, paid in rows:
-            side = 0 if self.coordinates[pool, 0] == pays else 1
-            given, got = (
-                self.batch.assets[int(self.batch.sides[pool, s])] for s in (side, 1 - side)
-            )
-            r_in, r_out = (int(self.batch.reserves[pool, s]) for s in (side, 1 - side))
-            received = swapped(r_in, r_out, int(self.batch.fee_ppm[pool]), paid)
+        native = [10**asset.decimals for asset in self.batch.assets]
+        for row, pays, gets, paid in self._by_row(trades):
+            sides = self.batch.sides[row].tolist()
+            is_forward = self.batch.assets[sides[0]].name == self.terms.assets[pays]
+            side = 0 if is_forward else 1
+            given, got = sides[side], sides[1 - side]
+            received = self._received(row, side, paid)
             if not paid or not received:
                 continue
             made.append(
                 Swap(
-                    pool=self.batch.pools[pool],
-                    pays=given.name,
-                    gets=got.name,
+                    pool=self.batch.pools[row],
+                    pays=self.batch.assets[given].name,
+                    gets=self.batch.assets[got].name,
                     paid=str(paid),
                     least=str(received),
                 )
             )
-            amounts[pays] -= -(-paid * scale // 10**given.decimals)
-            amounts[gets] += received * scale // 10**got.decimals
+            amounts[pays] -= -(-paid * scale // native[given])
+            amounts[gets] += received * scale // native[got]
         return tuple(made), np.array(amounts, dtype=np.int64)
 
+    def _by_row(self, trades: Trades) -> Iterator[tuple[int, int, int, int]]:
+        """(row, pays, gets, paid) in the order of the batch."""
+        order = np.argsort(trades.pool, kind="stable")
+        columns = (trades.pool, trades.pays, trades.gets, trades.paid)
+        yield from zip(*(column[order].tolist() for column in columns), strict=True)
 
-def swapped(reserve_in: int, reserve_out: int, fee_ppm: int, paid: int) -> int:
-    """What a constant-product pool gives for `paid`, in native units, rounded down."""
+    def _received(self, row: int, side: int, paid: int) -> int:
+        r_in, r_out = (int(self.batch.reserves[row, s]) for s in (side, 1 - side))
+        most = None if self.batch.available is None else int(self.batch.available[row, 1 - side])
+        return swapped(r_in, r_out, int(self.batch.fee_ppm[row]), paid, most)
+
+
+def swapped(
+    reserve_in: int, reserve_out: int, fee_ppm: int, paid: int, available: int | None = None
+) -> int:
+    """What a constant-product pool gives for `paid`, in native units, rounded down.
+
+    available: the most that a range gives, whatever is paid; None for a whole pool.
+    """
     kept = paid * (PPM - fee_ppm)
-    return reserve_out * kept // (reserve_in * PPM + kept)
+    received = reserve_out * kept // (reserve_in * PPM + kept)
+    return received if available is None else min(received, available)
+
+
+def paid_for_all(reserve_in: int, reserve_out: int, fee_ppm: int, available: int) -> int:
+    """The least that makes a range give all that it has, below its reserve; native units."""
+    return -(-reserve_in * PPM * available // ((PPM - fee_ppm) * (reserve_out - available)))
 
 
 def pools_of(batch: PoolBatch, terms: Terms) -> Pools:
     """A venue's pools on a plan's coordinates.
 
-    Raises BadInput for an asset without a reference or a pool that is none, and HeadroomMissing
-    where the greatest answer within the band could pass the bound of a word.
+    Raises BadInput for an asset without a reference or a pool that is none.
     """
+    _check_assets(batch)
     _check_pools(batch)
     places = {asset: place for place, asset in enumerate(terms.assets)}
     for row in np.unique(batch.sides).tolist():
         if batch.assets[row].name not in places:
             raise _no_reference(batch, row)
-    of_asset = np.array([places.get(asset.name, -1) for asset in batch.assets], dtype=np.int64)
+    of_asset = np.array([places.get(asset.name, -1) for asset in batch.assets], dtype=np.int32)
     decimals = np.array([float(10**asset.decimals) for asset in batch.assets])
-    units = decimals[batch.sides]
+    units = np.ones(len(terms.assets))
+    units[of_asset[of_asset >= 0]] = decimals[of_asset >= 0]
+    sides = of_asset[batch.sides]
+    order = np.lexsort((sides.min(axis=1), sides.max(axis=1))).astype(np.int32)
+    reserves = (batch.reserves / decimals[batch.sides])[order]
+    keep = ((PPM - batch.fee_ppm) / float(PPM))[order]
+    inverse = 1.0 / keep
+    starts = keep[:, None] * (reserves[:, ::-1] / reserves)
+    if batch.available is not None:
+        starts[batch.available[order, ::-1] == 0] = 0.0
     return Pools(
         batch,
         terms,
-        coordinates=of_asset[batch.sides],
+        rows=order,
+        coordinates=sides[order],
+        starts=starts,
+        shapes=np.column_stack([reserves, np.sqrt(reserves), inverse, np.sqrt(inverse)]),
+        limits=_limits(batch, decimals, order),
         units=units,
-        reserves=batch.reserves / units,
-        keep=(PPM - batch.fee_ppm) / float(PPM),
+        scales=np.array(
+            [float(2**bits) for bits in (terms.scale_bits, terms.value_bits, terms.slope_bits)]
+        ),
+        is_compiled=is_compiling(),
     )
+
+
+def _limits(batch: PoolBatch, decimals: Floats, order: Places) -> Floats:
+    """Columns as in `pool_kernels`; infinite where a side gives up to its reserve."""
+    if batch.available is None:
+        return np.zeros((0, 6))
+    unit = decimals[batch.sides]
+    limits = np.full((len(batch.fee_ppm), 6), inf)
+    limits[:, AVAILABLE : AVAILABLE + 2] = batch.available / unit
+    for side in (0, 1):
+        bounded = batch.available[:, 1 - side] < batch.reserves[:, 1 - side]
+        (rows,) = np.nonzero(bounded)
+        columns = (
+            rows,
+            batch.reserves[rows, side],
+            batch.reserves[rows, 1 - side],
+            batch.fee_ppm[rows],
+            batch.available[rows, 1 - side],
+            unit[rows, side].astype(np.int64),
+        )
+        for row, r_in, r_out, fee, most, to_one in zip(*(c.tolist() for c in columns), strict=True):
+            limits[row, MOST_PAID + side] = _float_up(paid_for_all(r_in, r_out, fee, most))
+            exact_of = (PPM - fee) * (r_out - most) * to_one
+            limits[row, MOST_IN + side] = r_in * PPM * most / exact_of
+    return limits[order]
+
+
+def _float_up(whole: int) -> float:
+    """The least float that is no less."""
+    nearest = float(whole)
+    return nearest if int(nearest) >= whole else nextafter(nearest, inf)
 
 
 @dataclass(frozen=True)
@@ -205,16 +335,22 @@ def most_words(pools: Pools) -> Mostly:
     )
     amounts = np.zeros(len(pools.terms.assets))
     slopes = np.zeros(len(pools.terms.assets))
-    most = np.zeros((2, len(pools.batch.pools)))
+    most = np.zeros((2, len(pools.shapes)))
     native = 0.0
+    reserves, inverse = pools.shapes[:, RESERVES : RESERVES + 2], pools.shapes[:, INVERSE]
     for pays, gets in ((0, 1), (1, 0)):
-        r_in, r_out = pools.reserves[:, pays], pools.reserves[:, gets]
+        r_in, r_out = reserves[:, pays], reserves[:, gets]
         v_in, v_out = low[pools.coordinates[:, pays]], high[pools.coordinates[:, gets]]
-        paid = np.sqrt(r_in * r_out * v_out / (v_in * pools.keep)) - r_in / pools.keep
-        gain = np.maximum(np.sqrt(r_out * v_out) - np.sqrt(r_in * v_in / pools.keep), 0.0)
-        np.add.at(amounts, pools.coordinates[:, pays], np.maximum(paid, r_in))
-        most[pays] = gain * gain
-        native = max(native, float((paid * pools.units[:, pays]).max(initial=0.0)))
+        units = pools.units[pools.coordinates[:, pays]]
+        paid = np.sqrt(r_in * r_out * v_out * inverse / v_in) - r_in * inverse
+        gain = np.maximum(np.sqrt(r_out * v_out) - np.sqrt(r_in * v_in * inverse), 0.0)
+        most[pays], given = gain * gain, r_in
+        if len(pools.limits):
+            paid = np.minimum(paid, pools.limits[:, MOST_PAID + pays] / units)
+            given = pools.limits[:, AVAILABLE + pays]
+            most[pays] = np.minimum(most[pays], pools.limits[:, AVAILABLE + gets] * v_out)
+        np.add.at(amounts, pools.coordinates[:, pays], np.maximum(paid, given))
+        native = max(native, float((paid * units).max(initial=0.0)))
         np.add.at(slopes, pools.coordinates[:, gets], _steepest(pools, high))
     return Mostly(
         amounts * float(2**pools.terms.scale_bits),
@@ -226,8 +362,10 @@ def most_words(pools: Pools) -> Mostly:
 
 def _steepest(pools: Pools, high: Floats) -> Floats:
     v = high[pools.coordinates]
-    worth = pools.reserves * v
-    return np.asarray(0.5 * np.sqrt(worth[:, 0] * worth[:, 1] / pools.keep), dtype=np.float64)
+    worth = pools.shapes[:, RESERVES : RESERVES + 2] * v
+    return np.asarray(
+        0.5 * np.sqrt(worth[:, 0] * worth[:, 1] * pools.shapes[:, INVERSE]), dtype=np.float64
+    )
 
 
 def check_headroom(most: Mostly, terms: Terms, bound: int) -> None:
@@ -263,6 +401,14 @@ def _power(size: float) -> str:
     return f"2^{int(np.frexp(size)[1])}"
 
 
+def _check_assets(batch: PoolBatch) -> None:
+    names = [asset.name for asset in batch.assets]
+    twice = sorted(name for name in set(names) if names.count(name) > 1)
+    if twice:
+        raise BadInput("an asset of the pools is there twice", "name every asset once",
+                       field="assets", value=twice[0])  # fmt: skip
+
+
 def _check_pools(batch: PoolBatch) -> None:
     faults = (
         (
@@ -276,6 +422,14 @@ def _check_pools(batch: PoolBatch) -> None:
             "the fee is not below 100 %",
             "give 0 to 999999 parts per million",
             (batch.fee_ppm < 0) | (batch.fee_ppm >= PPM),
+        ),
+        (
+            "available",
+            "a side gives less than nothing or more than its reserve",
+            "give 0 to the reserve",
+            np.zeros(len(batch.fee_ppm), dtype=bool)
+            if batch.available is None
+            else ((batch.available < 0) | (batch.available > batch.reserves)).any(axis=1),
         ),
         (
             "sides",

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
+from operator import le
 from typing import Any, Protocol
 
 import numpy as np
 
 from covenue.errors import BadInput, CapabilityMissing, LayoutMismatch
-from covenue.hooks.domains import Acted, Memory, PartyConfig
+from covenue.hooks.domains import EMPTY, Acted, Memory, PartyConfig
+from covenue.hooks.programs import disclosure
 from covenue.hooks.venues import BookState, PoolBatch, Snapshot
 from covenue.numerics.decimals import as_toml, parse_decimal, plain
 from covenue.numerics.words import Words, frozen, subtract, total
@@ -17,33 +19,49 @@ from covenue_contracts.local import Actions, Outcome, Swap
 from covenue_contracts.shared import Capability, Query, Space
 from covenue_domain_arbitrage import books, pools
 from covenue_domain_arbitrage.coupling import space, triangle
+from covenue_domain_arbitrage.disclosed import disclose_book, disclose_pools
 from covenue_domain_arbitrage.frames import batch_of
-from covenue_domain_arbitrage.goals import MULTIPLIER_BITS, WIDTHS, Terms, is_asset
+from covenue_domain_arbitrage.goals import MULTIPLIER_BITS, Terms, is_asset
+from covenue_domain_arbitrage.ladders import Ladders
+from covenue_domain_arbitrage.ladders_table import is_ladders, ladders_of
 
-PARTY_KEYS = ("base", "fee_bps", "quote")
+PARTY_KEYS = ("base", "capital", "fee_bps", "inventory", "quote")
+AMOUNT_KEYS = ("capital", "fee_bps", "inventory")
+
+ANSWERS: frozenset[Capability] = frozenset({"RESPOND", "CURVATURE"})
 
 
 class Offers(Protocol):
     """What a venue offers between assets, whatever sort of venue it is."""
 
     def answer(
-        self, multipliers: pools.Floats, width: float, slopes: pools.Integers | None
-    ) -> tuple[int, pools.Integers]:
-        """Words of phi, and of the net amounts; slopes are added to the triangle, if given."""
+        self, multipliers: books.Floats, width: float, slopes: books.Integers | None, memory: Memory
+    ) -> tuple[int, books.Integers, Memory]:
+        """Words of phi, and of the net amounts; slopes are added to the triangle, if given.
+
+        memory: the parts that a spread answer continues from; what comes back are its own.
+        """
         ...
 
     def actions(
-        self, plan: str, multipliers: pools.Floats, width: float
-    ) -> tuple[Actions, pools.Integers]:
-        """What the party does at these multipliers, and its net words."""
+        self, plan: str, multipliers: books.Floats, width: float, memory: Memory
+    ) -> tuple[Actions, books.Integers, Memory]:
+        """What the party does at these multipliers, and its net words.
+
+        memory: the parts of the accepted answer; empty where answers continue from nothing.
+        """
         ...
 
-    def executed(self, actions: Actions, outcomes: Sequence[Outcome]) -> pools.Integers:
+    def executed(self, actions: Actions, outcomes: Sequence[Outcome]) -> books.Integers:
         """Net words of what was done."""
         ...
 
     def most_words(self) -> pools.Mostly:
         """Bounds of an answer's words, anywhere in the band."""
+        ...
+
+    def disclosed(self) -> Words:
+        """All of it, for a coordinator that may see everything."""
         ...
 
 
@@ -54,22 +72,19 @@ class PoolOffers:
     batch: pools.Pools
 
     def answer(
-        self, multipliers: pools.Floats, width: float, slopes: pools.Integers | None
-    ) -> tuple[int, pools.Integers]:
-        """Pools answer smoothly: the width does not matter."""
-        trades = self.batch.trades(multipliers)
-        if slopes is not None:
-            self.batch.slopes(trades, slopes)
-        return self.batch.value(trades), self.batch.net(trades)
+        self, multipliers: books.Floats, width: float, slopes: books.Integers | None, memory: Memory
+    ) -> tuple[int, books.Integers, Memory]:
+        """Pools answer smoothly: neither the width nor what went before matters."""
+        return *self.batch.answer(multipliers, slopes), memory
 
     def actions(
-        self, plan: str, multipliers: pools.Floats, width: float
-    ) -> tuple[Actions, pools.Integers]:
+        self, plan: str, multipliers: books.Floats, width: float, memory: Memory
+    ) -> tuple[Actions, books.Integers, Memory]:
         """One swap a pool."""
         swaps, net = self.batch.swaps(self.batch.trades(multipliers))
-        return Actions(plan=plan, unit="1", legs=(), swaps=swaps), net
+        return Actions(plan=plan, unit="1", legs=(), swaps=swaps), net, memory
 
-    def executed(self, actions: Actions, outcomes: Sequence[Outcome]) -> pools.Integers:
+    def executed(self, actions: Actions, outcomes: Sequence[Outcome]) -> books.Integers:
         """Paid, rounded up, and received, rounded down, of every swap that was made."""
         terms = self.batch.terms
         places = {asset: place for place, asset in enumerate(terms.assets)}
@@ -86,6 +101,10 @@ class PoolOffers:
         """As the pools say."""
         return pools.most_words(self.batch)
 
+    def disclosed(self) -> Words:
+        """Every pool."""
+        return disclose_pools(self.batch)
+
 
 @dataclass(frozen=True)
 class BookOffers:
@@ -94,22 +113,30 @@ class BookOffers:
     book: books.Book
 
     def answer(
-        self, multipliers: pools.Floats, width: float, slopes: pools.Integers | None
-    ) -> tuple[int, pools.Integers]:
+        self, multipliers: books.Floats, width: float, slopes: books.Integers | None, memory: Memory
+    ) -> tuple[int, books.Integers, Memory]:
         """Both sides of the book."""
         net = np.zeros(len(self.book.terms.assets), dtype=np.int64)
-        return self.book.add(multipliers, width, net, slopes), net
+        parts = self.book.parts(multipliers, width, memory)
+        return self.book.add(parts, multipliers, width, net, slopes), net, _packed(parts)
 
     def actions(
-        self, plan: str, multipliers: pools.Floats, width: float
-    ) -> tuple[Actions, pools.Integers]:
-        """A leg a side; units are native steps."""
-        legs = self.book.legs(multipliers, width)
-        base, quote = self.book.planned(legs, multipliers, width)
-        net = self._net(base, quote)
-        return Actions(plan=plan, unit=plain(self.book.step), legs=legs, swaps=()), net
+        self, plan: str, multipliers: books.Floats, width: float, memory: Memory
+    ) -> tuple[Actions, books.Integers, Memory]:
+        """A leg a side, of the parts that were answered; units are native steps."""
+        asks, bids = self.book.ladders
+        kept = np.frombuffer(memory, dtype="<f8").astype(np.float64)
+        fits = len(kept) == len(asks.price) + len(bids.price)
+        held = tuple(np.split(kept, [len(asks.price)])) if fits else ()
+        parts = held or self.book.parts(multipliers, width, EMPTY)
+        pairs = zip(self.book.ladders, parts, strict=True)
+        buys, sells = (np.floor(part * side.steps).astype(np.int64) for side, part in pairs)
+        legs = self.book.legs((buys, sells))
+        net = self._net(*self.book.planned(legs, (buys, sells)))
+        actions = Actions(plan=plan, unit=plain(self.book.step), legs=legs, swaps=())
+        return actions, net, _packed((parts[0], parts[1]))
 
-    def executed(self, actions: Actions, outcomes: Sequence[Outcome]) -> pools.Integers:
+    def executed(self, actions: Actions, outcomes: Sequence[Outcome]) -> books.Integers:
         """Every fill at its own price, with the party's fee."""
         base = quote = 0
         for number, leg in enumerate(actions.legs):
@@ -121,7 +148,11 @@ class BookOffers:
         """As the book says."""
         return books.most_words(self.book)
 
-    def _net(self, base: int, quote: int) -> pools.Integers:
+    def disclosed(self) -> Words:
+        """Every level."""
+        return disclose_book(self.book)
+
+    def _net(self, base: int, quote: int) -> books.Integers:
         net = np.zeros(len(self.book.terms.assets), dtype=np.int64)
         net[self.book.base], net[self.book.quote] = base, quote
         return net
@@ -138,16 +169,23 @@ def _fills(number: int, outcomes: Sequence[Outcome]) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True, eq=False)
 class ArbitrageProblem:
-    """A party's problem for one plan; every method is pure and leaves no memory."""
+    """A party's problem for one plan; every method is pure and leaves no memory.
+
+    slot: the party's, of so many slots; None for a problem outside a cohort, which discloses
+    nothing.
+    """
 
     space: Space
     terms: Terms
     offers: Offers
+    slot: int | None = None
+    slots: int = 0
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Responses to multipliers, with slopes."""
-        return frozenset({"RESPOND", "CURVATURE"})
+        """Responses to multipliers, with slopes, and all of it where everything may be seen."""
+        hides = self.slot is None or isinstance(self.offers, Ladders)
+        return ANSWERS if hides else ANSWERS | {"DISCLOSE"}
 
     def answer(self, query: Query, memory: Memory) -> tuple[Words, Memory]:
         """Phi, net amounts, and for `curvature` the packed triangle of slopes.
@@ -155,6 +193,8 @@ class ArbitrageProblem:
         Raises CapabilityMissing for another kind of query, LayoutMismatch for multipliers that do
         not fit.
         """
+        if query.kind == "disclose" and self.slot is not None:
+            return disclosure(query, self.slots, self.slot, self.offers.disclosed()), memory
         if query.kind not in {"respond", "curvature"}:
             raise CapabilityMissing(
                 f"domain 'arbitrage' offers RESPOND and CURVATURE and was asked '{query.kind}'",
@@ -165,7 +205,7 @@ class ArbitrageProblem:
         multipliers, width = self._asked(query)
         size = len(self.terms.assets)
         slopes = np.zeros(triangle(size), dtype=np.int64) if query.kind == "curvature" else None
-        value, net = self.offers.answer(multipliers, width, slopes)
+        value, net, memory = self.offers.answer(multipliers, width, slopes, memory)
         head = np.array([value], dtype=np.int64)
         parts = [head, net] if slopes is None else [head, net, slopes]
         return frozen(np.concatenate(parts)), memory
@@ -173,7 +213,7 @@ class ArbitrageProblem:
     def commit(self, query: Query, memory: Memory, plan: str) -> tuple[Actions, Words, Memory]:
         """What the party does at the multipliers of a solution, and its net words."""
         multipliers, width = self._asked(query)
-        actions, net = self.offers.actions(plan, multipliers, width)
+        actions, net, memory = self.offers.actions(plan, multipliers, width, memory)
         return actions, frozen(net), memory
 
     def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
@@ -187,32 +227,40 @@ class ArbitrageProblem:
                 unknown.append(subtract(deed.planned, done))
         return total(executed), total(unknown)
 
-    def _asked(self, query: Query) -> tuple[pools.Floats, float]:
+    def _asked(self, query: Query) -> tuple[books.Floats, float]:
         """Multipliers as floats, and the width over which jumps are spread."""
         asked = query.multipliers
         if asked is None or asked.scale_bits != MULTIPLIER_BITS:
             raise LayoutMismatch(
                 "a query has no multipliers on the grid 2^-40", "ask at multipliers"
             )
-        grid = [int(value) for value in asked.values]
+        grid = list(map(int, asked.values))
         if len(grid) != len(self.terms.assets):
             raise LayoutMismatch(
                 f"{len(grid)} multipliers were asked of {len(self.terms.assets)} assets",
                 "ask one an asset",
             )
-        if not all(
-            low <= v <= high for v, (low, high) in zip(grid, self.terms.ranges, strict=True)
-        ):
+        lowest, highest = self.terms.ends
+        if not (all(map(le, lowest, grid)) and all(map(le, grid, highest))):
             raise LayoutMismatch("a multiplier lies outside its band", "keep to multiplier_range")
         known = len(grid) if query.kind == "commit" else 0
         width = int(query.points[known]) if len(query.points) > known else 0
-        if width not in (0, *WIDTHS):
+        if width not in (0, *self.terms.widths):
             raise LayoutMismatch("a width is none that this domain spreads over", "see smoothing")
         return np.array(grid, dtype=np.float64) / 2.0**MULTIPLIER_BITS, width / 2.0**MULTIPLIER_BITS
 
 
-def problem_of(terms: Terms, members: int, state: Any, config: PartyConfig) -> ArbitrageProblem:
-    """One party's problem. state: a Snapshot, a PoolBatch, a BookState, or a table of pools.
+def problem_of(  # noqa: PLR0917 -- a problem with all that makes it
+    terms: Terms,
+    members: int,
+    state: Any,
+    config: PartyConfig,
+    slot: int | None = None,
+    slots: int = 0,
+) -> ArbitrageProblem:
+    """One party's problem. state: a Snapshot, a PoolBatch, a BookState, or a table.
+
+    A table is one of pools (`frames.COLUMNS`) or of ladders (`ladders_table`).
 
     Raises BadInput naming field and value, CapabilityMissing on a foreign state, HeadroomMissing
     where an answer could pass the bound of a word.
@@ -222,12 +270,14 @@ def problem_of(terms: Terms, members: int, state: Any, config: PartyConfig) -> A
     offers = _offers(terms, held, config, state)
     shared = space(terms, members)
     pools.check_headroom(offers.most_words(), terms, int(shared.bound))
-    return ArbitrageProblem(shared, terms, offers)
+    return ArbitrageProblem(shared, terms, offers, slot, slots)
 
 
 def _offers(terms: Terms, held: Any, config: PartyConfig, state: Any) -> Offers:
     if isinstance(held, BookState):
         return BookOffers(_book(terms, held, config))
+    if is_ladders(held):
+        return ladders_of(held, terms)
     if isinstance(held, PoolBatch):
         return PoolOffers(pools.pools_of(held, terms))
     if isinstance(state, Snapshot):
@@ -251,7 +301,27 @@ def _book(terms: Terms, state: BookState, config: PartyConfig) -> books.Book:
             field="party.config.fee_bps",
             value=as_toml(config.get("fee_bps")),
         )
-    return books.book_of(state, terms, base, quote, Fraction(fee))
+    limits = books.Limits(_amount(config, "capital"), _amount(config, "inventory"))
+    return books.book_of(state, terms, base, quote, Fraction(fee), limits)
+
+
+def _amount(config: PartyConfig, name: str) -> Fraction | None:
+    """What a party puts into a plan at most, or None without a limit."""
+    if name not in config:
+        return None
+    amount = parse_decimal(config[name], f"party.config.{name}")
+    if amount < 0:
+        raise BadInput(
+            f"{name} is negative",
+            "give a decimal of at least 0",
+            field=f"party.config.{name}",
+            value=as_toml(config[name]),
+        )
+    return amount
+
+
+def _packed(parts: books.Parts) -> Memory:
+    return Memory(np.concatenate(parts).astype("<f8").tobytes())
 
 
 def _check_config(config: Mapping[str, object]) -> None:
@@ -264,7 +334,7 @@ def _check_config(config: Mapping[str, object]) -> None:
                 field=f"party.config.{key}",
                 value=as_toml(value),
             )
-        if key != "fee_bps" and not is_asset(value):
+        if key not in AMOUNT_KEYS and not is_asset(value):
             raise BadInput(
                 f"{key} names no asset",
                 "give one of domain.goal.assets",

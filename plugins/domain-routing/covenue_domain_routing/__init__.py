@@ -2,9 +2,10 @@
 
 from covenue.hooks import hookimpl
 from covenue.hooks.domains import RegisterDomain
-from covenue_domain_routing.routing import Routing, buy, sell
+from covenue_domain_routing.routing import Routing, basket, buy, sell
+from covenue_domain_routing.stacks import Books
 
-__all__ = ["Routing", "buy", "register_domains", "sell"]
+__all__ = ["Books", "Routing", "basket", "buy", "register_domains", "sell"]
 
 
 @hookimpl

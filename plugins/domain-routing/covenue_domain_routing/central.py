@@ -40,7 +40,7 @@ def central_plan(venues: Sequence[OpenedVenue], terms: Terms) -> CentralPlan:
     split of whole lots is better.
     """
     sign = 1 if terms.side == "buy" else -1
-    ladders = [_offers(venue, terms) for venue in venues]
+    ladders = [offers(venue, terms) for venue in venues]
     heap: list[tuple[int, int, int, int]] = []
     for index, ladder in enumerate(ladders):
         _push(heap, ladder, sign, venues[index].slot, index)
@@ -69,7 +69,7 @@ def _push(
         return
 
 
-def _offers(venue: OpenedVenue, terms: Terms) -> Iterator[tuple[int, int]]:
+def offers(venue: OpenedVenue, terms: Terms) -> Iterator[tuple[int, int]]:
     """(all-in price, whole lots) of a venue, best first, within the limit; no other rule."""
     instrument = venue.book.instrument
     buying = terms.side == "buy"

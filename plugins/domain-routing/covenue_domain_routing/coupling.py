@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from covenue.errors import CapabilityMissing
+from covenue.hooks.programs import Optimum, Program, disclosure_width
 from covenue.numerics.words import Words, integers
 from covenue_contracts.plan import Goal, Member
 from covenue_contracts.shared import Query, Space
+from covenue_domain_routing import disclosed
 from covenue_domain_routing.goals import Terms, read_terms
 from covenue_domain_routing.grid import KeyGrid, key_grid, space
 
@@ -16,7 +18,8 @@ from covenue_domain_routing.grid import KeyGrid, key_grid, space
 class RoutingCoupling:
     """What ties the venues: their fills add up to the quantity of this plan.
 
-    A KeyedCoupling (hooks/solvers.py). Raises BadInput when the goal does not fit the grid.
+    A KeyedCoupling (hooks/solvers.py) and a DisclosedCoupling (hooks/programs.py). Raises BadInput
+    when the goal does not fit the grid.
     """
 
     goal: Goal
@@ -66,17 +69,37 @@ class RoutingCoupling:
         return self.grid.price_of(key)
 
     def width(self, query: Query) -> int:
-        """Depth: a word a probe and one value; commit: planned lots; settle: its three words."""
+        """Depth: a word a probe and one value; commit: planned lots; settle: its three words.
+
+        Disclose: a word a slot, then the concatenation.
+        """
         if query.kind == "depth":
             return len(query.points) + 1
         if query.kind in {"commit", "settle"}:
             return 1 if query.kind == "commit" else 3
+        if query.kind == "disclose":
+            return disclosure_width(query, self.slots)
         raise CapabilityMissing(
             f"domain 'routing' answers no query of kind '{query.kind}'",
             "choose a solver that needs DEPTH, such as 'search'",
             field="solver.name",
             value=query.kind,
         )
+
+    @property
+    def slots(self) -> int:
+        """One more than the greatest slot."""
+        return disclosed.slots_of(self.members)
+
+    def program(
+        self, parts: Sequence[Words], slack: Sequence[int], near: Optimum | None
+    ) -> Program:
+        """Least all-in cost over all ladders; whole lots need no slack."""
+        return disclosed.program(parts, self.grid, self.wanted, self.least)
+
+    def proposals(self, parts: Sequence[Words], optimum: Optimum) -> tuple[Query, ...]:
+        """Depth at the marginal key."""
+        return disclosed.proposals(parts, self.grid, self.wanted, optimum)
 
     def admits(self, total: Words, goal: Goal) -> bool:
         """Some lots, no more than this plan asks for, and no fewer than the minimum."""

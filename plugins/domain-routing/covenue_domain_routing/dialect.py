@@ -99,6 +99,8 @@ ORDER_BOOK = Record(
 )
 
 LOTS = Measured("lot")
+PRICE = Measured("price_scale", per_unit=True)
+"""A budget counts lots at one price unit: as LOTS it is written in price units of the quote."""
 
 TERMS = Record(
     (
@@ -109,13 +111,17 @@ TERMS = Record(
         Field(
             "limit_price",
             "limitPrice",
-            Maybe(Measured("price_scale", per_unit=True)),
+            Maybe(PRICE),
             optional=True,
         ),
         Field("minimum_lots", "minQuantity", Maybe(LOTS), optional=True),
         Field("quantity_lots", "quantity", Maybe(LOTS), optional=True),
         Field("pace_lots", "maxPerPlan", Maybe(LOTS), optional=True),
         Field("whole_steps", "wholeSteps", optional=True),
+        Field("instruments", "instrumentIds", optional=True),
+        Field("quantities_lots", "quantities", Listed(LOTS), optional=True),
+        Field("values", "values", Listed(PRICE), optional=True),
+        Field("budget", "budget", LOTS, optional=True),
     )
 )
 

@@ -79,14 +79,14 @@ def read_terms(goal: Goal) -> Terms:
     instrument = terms.get("instrument")
     scale = terms.get("price_scale")
     if not isinstance(scale, int) or isinstance(scale, bool) or scale < 1:
-        raise _broken("price_scale", scale, "a positive whole number")
+        raise broken("price_scale", scale, "a positive whole number")
     whole_steps = terms.get("whole_steps", False)
     if not isinstance(whole_steps, bool):
-        raise _broken("whole_steps", whole_steps, "true or false")
+        raise broken("whole_steps", whole_steps, "true or false")
     return Terms(
         side=side,
         instrument=instrument if isinstance(instrument, str) else None,
-        lot=_lot(terms.get("lot"), ""),
+        lot=read_lot(terms.get("lot"), ""),
         price_scale=scale,
         limit=_count(terms, "limit_price"),
         minimum=_count(terms, "minimum_lots") or 0,
@@ -115,11 +115,11 @@ def parse_goal(config: PartyConfig, file: str = "") -> Goal:
                 field=f"{ROOM}{key}",
                 value=as_toml(config[key]),
             )
-    lot = _lot(config.get("lot", DEFAULT_LOT), file)
-    scale = _scale(config.get("price_scale", PRICE_SCALE), file)
+    lot = read_lot(config.get("lot", DEFAULT_LOT), file)
+    scale = read_scale(config.get("price_scale", PRICE_SCALE), file)
     quantity = _lots(config, "quantity", lot, file)
     if quantity is None:
-        raise _misfit("quantity", None, 'a decimal like "100"', file)
+        raise misfit("quantity", None, 'a decimal like "100"', file)
     minimum = _lots(config, "minimum", lot, file)
     pace = _lots(config, "pace", lot, file)
     for name, amount, most in (
@@ -128,7 +128,7 @@ def parse_goal(config: PartyConfig, file: str = "") -> Goal:
         ("minimum", minimum, quantity if pace is None else pace),
     ):
         if amount is not None and amount > most:
-            raise _misfit(name, config[name], "no more than the quantity and the pace", file)
+            raise misfit(name, config[name], "no more than the quantity and the pace", file)
     terms: dict[str, Scalar] = {
         "side": _side(config.get("side"), file),
         "instrument": _instrument(config.get("instrument"), file),
@@ -138,7 +138,7 @@ def parse_goal(config: PartyConfig, file: str = "") -> Goal:
         "minimum_lots": None if minimum is None else str(minimum),
         "quantity_lots": str(quantity),
         "pace_lots": None if pace is None else str(pace),
-        "whole_steps": _mode(config.get("mode", MODES[0]), file) == "executed",
+        "whole_steps": read_mode(config.get("mode", MODES[0]), file) == "executed",
     }
     return Goal(domain=DOMAIN, aim="fill", remaining=(str(quantity),), terms={**terms})
 
@@ -151,7 +151,8 @@ def _advice(key: str) -> str:
     return f"did you mean '{near[0]}'?" if near else f"use only {', '.join(KEYS)}"
 
 
-def _misfit(field: str, value: object, wanted: str, file: str = "") -> BadInput:
+def misfit(field: str, value: object, wanted: str, file: str = "") -> BadInput:
+    """A field of a scenario's table that does not fit."""
     return BadInput(
         f"{field} does not fit",
         f"give {wanted}",
@@ -161,7 +162,7 @@ def _misfit(field: str, value: object, wanted: str, file: str = "") -> BadInput:
     )
 
 
-def _broken(term: str, value: object, wanted: str) -> BadInput:
+def broken(term: str, value: object, wanted: str) -> BadInput:
     """A term that no parsed goal has."""
     return BadInput(
         f"the goal's term {term} does not fit",
@@ -176,39 +177,41 @@ def _side(value: object, file: str) -> Side:
         return "buy"
     if value == "sell":
         return "sell"
-    raise _misfit("side", value, '"buy" or "sell"', file)
+    raise misfit("side", value, '"buy" or "sell"', file)
 
 
 def _instrument(value: object, file: str) -> str | None:
     if value is None or (isinstance(value, str) and value and len(value) <= 64):
         return value
-    raise _misfit("instrument", value, 'a canonical name like "btc"', file)
+    raise misfit("instrument", value, 'a canonical name like "btc"', file)
 
 
-def _scale(value: object, file: str) -> int:
+def read_scale(value: object, file: str) -> int:
+    """Price units to one unit of the quote currency. Raises BadInput."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**12:
         return value
-    raise _misfit("price_scale", value, "a whole number from 1 to 10^12", file)
+    raise misfit("price_scale", value, "a whole number from 1 to 10^12", file)
 
 
-def _mode(value: object, file: str) -> str:
+def read_mode(value: object, file: str) -> str:
+    """The order's mode. Raises BadInput."""
     if isinstance(value, str) and value in MODES:
         return value
-    raise _misfit("mode", value, '"standing" or "executed"', file)
+    raise misfit("mode", value, '"standing" or "executed"', file)
 
 
-def _lot(value: object, file: str) -> Fraction:
+def read_lot(value: object, file: str) -> Fraction:
     """A lot that `actions/v1` can carry as its unit."""
     lot = _positive(value, "lot", file)
     if (lot * 10**FINEST).denominator != 1 or lot >= LARGEST_LOT:
-        raise _misfit("lot", value, f"at most {FINEST} decimal places, and less than 10^21", file)
+        raise misfit("lot", value, f"at most {FINEST} decimal places, and less than 10^21", file)
     return lot
 
 
 def _positive(value: object, field: str, file: str) -> Fraction:
     amount = parse_decimal(value, f"{ROOM}{field}", file)
     if amount <= 0:
-        raise _misfit(field, value, "a decimal above 0", file)
+        raise misfit(field, value, "a decimal above 0", file)
     return amount
 
 
@@ -227,7 +230,7 @@ def _lots(config: PartyConfig, field: str, lot: Fraction, file: str) -> int | No
             value=as_toml(value),
         )
     if lots > SAFE_INTEGER:
-        raise _misfit(field, value, "fewer than 2^53 lots", file)
+        raise misfit(field, value, "fewer than 2^53 lots", file)
     return int(lots)
 
 
@@ -245,7 +248,7 @@ def _limit(value: object, scale: int, file: str) -> str | None:
             value=as_toml(value),
         )
     if units > HIGHEST_PRICE:
-        raise _misfit("limit_price", value, f"at most {HIGHEST_PRICE} price units", file)
+        raise misfit("limit_price", value, f"at most {HIGHEST_PRICE} price units", file)
     return str(int(units))
 
 
@@ -254,5 +257,5 @@ def _count(terms: Mapping[str, object], field: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.isascii() or not value.isdigit():
-        raise _broken(field, value, "a whole number as text")
+        raise broken(field, value, "a whole number as text")
     return int(value)

@@ -37,6 +37,11 @@ class KeyGrid:
         steps = self.limit if self.buying else self.top - self.limit
         return 0, (steps + 1) << self.shift
 
+    def key_of(self, price: int, slot: int) -> int:
+        """The key of a slot's level at an all-in price."""
+        steps = price if self.buying else self.top - price
+        return (steps << self.shift) + slot
+
     def price_of(self, key: int) -> int:
         """The all-in price of a key, in price units."""
         steps = key >> self.shift

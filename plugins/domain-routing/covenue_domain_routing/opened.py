@@ -143,6 +143,10 @@ def _split(plan: OpenedPlan, delta: PlanDelta, parties: Sequence[OpenedParty]) -
     )
     key, residual = (int(point) for point in delta.solution)
     shares = [() if problem is None else problem.shares(key, residual) for problem in problems]
+    venues = [
+        None if book is None else OpenedVenue(party.member.slot, book, party.config)
+        for party, book in zip(parties, books, strict=True)
+    ]
     lots = tuple(sum(share) for share in shares)
     native = [
         0 if problem is None else problem.native(share).planned
@@ -165,8 +169,8 @@ def _split(plan: OpenedPlan, delta: PlanDelta, parties: Sequence[OpenedParty]) -
         "bytes": [plan.bytes_left.get(member.name, 0) for member in members],
         "rounding_lots": [a - b for a, b in zip(lots, native, strict=True)],
         "why": [
-            why_share(problem, key, lots_of)
-            for problem, lots_of in zip(problems, lots, strict=True)
+            why_share(venue, terms, key_grid(terms, members), key, share)
+            for venue, share in zip(venues, lots, strict=True)
         ],
         **central,
     }

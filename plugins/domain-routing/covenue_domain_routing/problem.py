@@ -9,6 +9,7 @@ import numpy as np
 
 from covenue.errors import CapabilityMissing, LayoutMismatch
 from covenue.hooks.domains import Acted, Memory, PartyConfig
+from covenue.hooks.programs import disclosure
 from covenue.numerics.decimals import plain
 from covenue.numerics.words import Words, frozen, words
 from covenue_contracts.energibridge import Instrument
@@ -16,9 +17,11 @@ from covenue_contracts.local import Actions, Leg
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import Capability, Query, Space
 from covenue_domain_routing.books import book_of
+from covenue_domain_routing.disclosed import disclose, slots_of
 from covenue_domain_routing.goals import Side, Terms
 from covenue_domain_routing.grid import key_grid, space
 from covenue_domain_routing.ladders import Ladder, build_ladder, parse_charges
+from covenue_domain_routing.settled import settled
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class RoutingProblem:
     """A venue's ladder for one plan; every method is pure and leaves no memory.
 
     lot: in base currency. ladder: built from the pinned book, the party's charges and the goal.
+    slot: the party's, of so many slots.
     """
 
     space: Space
@@ -42,17 +46,21 @@ class RoutingProblem:
     lot: Fraction
     instrument: Instrument
     ladder: Ladder
+    slot: int
+    slots: int
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Depth at probe keys, and nothing else."""
-        return frozenset({"DEPTH"})
+        """Depth at probe keys, and the whole ladder where the coordinator may see everything."""
+        return frozenset({"DEPTH", "DISCLOSE"})
 
     def answer(self, query: Query, memory: Memory) -> tuple[Words, Memory]:
         """Lots at keys below each point, then the all-in value of those below the first point.
 
         Raises CapabilityMissing for another kind of query, LayoutMismatch without points.
         """
+        if query.kind == "disclose":
+            return disclosure(query, self.slots, self.slot, disclose(self.ladder)), memory
         if query.kind != "depth":
             raise CapabilityMissing(
                 f"domain 'routing' offers DEPTH and was asked '{query.kind}'",
@@ -116,19 +124,8 @@ class RoutingProblem:
         return actions, words([order.planned]), memory
 
     def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
-        """(executed, unknown) lots over an order.
-
-        Fills count for what the venue reports, even beyond what was planned: hiding that would
-        hide a broken venue. What is not known counts as unknown up to what was planned.
-        """
-        executed = unknown = 0
-        for deed in acted:
-            reports = deed.outcomes
-            done = sum(int(fill.units) for report in reports or () for fill in report.fills)
-            executed += done
-            if reports is None or any(report.status == "unknown" for report in reports):
-                unknown += max(0, int(deed.planned[0]) - done)
-        return words([executed]), words([unknown])
+        """(executed, unknown) lots over an order; see `settled`."""
+        return settled(acted)
 
     def _linear(self, shares: Sequence[int]) -> NativeOrder:
         """Steps of a constant amount of base currency: the shares are rounded together."""
@@ -168,7 +165,15 @@ def problem_of(
     book = book_of(state, terms, member)
     grid = key_grid(terms, members)
     ladder = build_ladder(book, terms, grid, parse_charges(config), member.slot)
-    return RoutingProblem(space(members), terms.side, terms.lot, book.instrument, ladder)
+    return RoutingProblem(
+        space=space(members),
+        side=terms.side,
+        lot=terms.lot,
+        instrument=book.instrument,
+        ladder=ladder,
+        slot=member.slot,
+        slots=slots_of(members),
+    )
 
 
 def _keys(points: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

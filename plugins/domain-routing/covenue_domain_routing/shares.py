@@ -1,38 +1,37 @@
 """Why a venue got its share of a plan: its best offer against the marginal level."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from covenue_domain_routing.central import OpenedVenue, offers
+from covenue_domain_routing.goals import Terms
+from covenue_domain_routing.grid import KeyGrid
 
-from covenue_domain_routing.problem import RoutingProblem
 
-
-def why_share(problem: RoutingProblem | None, key: int, lots: int) -> dict[str, Any]:
+def why_share(
+    venue: OpenedVenue | None, terms: Terms, grid: KeyGrid, key: int, lots: int
+) -> dict[str, Any]:
     """What a venue offered against the marginal key, in lots and price units, and in words.
 
     best: the best all-in price, None without an offer. offered: lots at the marginal level or
-    better, of those that the order alone could take there.
+    better, of the whole book: a plan's own ladder ends at what it asks for.
     """
-    if problem is None:
+    if venue is None:
         return {"best": None, "offered": 0, "because": "it was not in the cohort"}
-    ladder = problem.ladder
-    if not len(ladder.keys):
+    book = list(offers(venue, terms))
+    if not book:
         return {"best": None, "offered": 0, "because": "it offers nothing that the order may take"}
-    place = int(np.searchsorted(ladder.keys, key, side="right"))
-    offered = int(ladder.lots_before[place])
-    is_marginal = place > 0 and int(ladder.keys[place - 1]) == key
-    return {
-        "best": int(ladder.prices[0]),
-        "offered": offered,
-        "because": _because(offered, lots, is_marginal=is_marginal),
-    }
+    within = [n for price, n in book if grid.key_of(price, venue.slot) <= key]
+    offered = sum(within)
+    return {"best": book[0][0], "offered": offered, "because": _because(book, within, lots)}
 
 
-def _because(offered: int, lots: int, *, is_marginal: bool) -> str:
+def _because(book: Sequence[tuple[int, int]], within: Sequence[int], lots: int) -> str:
+    offered = sum(within)
     if not offered:
         return "its best all-in price is beyond the marginal level"
-    if is_marginal and lots < offered:
+    if lots < offered:
         return f"it holds the marginal level, of which {offered - lots} lots are not needed"
-    if is_marginal:
-        return "it holds the marginal level, and all of that is taken"
+    if len(within) == len(book):
+        return "all that it offers is taken"
     return "all that it offers within the marginal price is taken"

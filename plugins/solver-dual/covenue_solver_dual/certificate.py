@@ -6,67 +6,95 @@ bounds every plan, whatever v. The answer to v is itself a plan if its totals y 
 limits, and it is worth r'y - sum f, where sum f is v'y - Phi(v) for the answer that attains Phi,
 and 0 for participants without cost. The lesser of r'y and Phi(v) + (r - v)'y is taken: without
 cost that is r'y, since Phi is rounded up and y so that it can be delivered.
+
+From round to round both are estimated in floats, which choose the rounds that are kept; what is
+said of these is computed from their integers, so no estimate can certify.
 Source: solvers.md, section 1.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
-from covenue_solver_dual.terms import Integers, Terms
+from covenue_solver_dual.held import Held
+from covenue_solver_dual.model import Surveyed, surveyed
+from covenue_solver_dual.terms import Terms
 from covenue_solver_dual.totals import Point
 
+ESTIMATED = 2.0**-40
+"""More than what m sums in floats can be off, relative to the largest of their parts."""
 
-@dataclass(frozen=True)
-class Best:
-    """The least bound so far, and the best plan with its value; both in 2^-fine_bits."""
 
-    bound: int
-    value: int
+class Survey(NamedTuple):
+    """What one answer shows, estimated in the unit of the references.
+
+    bound: D. steered: D under the limits that a plan is steered to. value: of the plan, if
+    `within` its limits. made: v'y. phi: what participants could make of v.
+    """
+
+    bound: float
+    steered: float
+    within: bool
+    value: float
+    made: float
+    phi: float
+
+
+class Best(NamedTuple):
+    """The round with the least bound so far, and that with the best plan, with their estimates."""
+
+    bound: float
+    value: float
+    lowest: Point
     plan: Point | None
 
-    def with_point(self, terms: Terms, point: Point) -> "Best":
+    def with_point(self, survey: Survey, point: Point) -> "Best":
         """The better of this and what one more round has shown."""
-        bound = min(self.bound, dual(terms, point, terms.least, terms.most))
-        if not admitted(terms, point):
-            return Best(bound, self.value, self.plan)
-        value = plan_value(terms, point)
-        if self.plan is not None and value <= self.value:
-            return Best(bound, self.value, self.plan)
-        return Best(bound, value, point)
+        bound, lowest, value, plan = self.bound, self.lowest, self.value, self.plan
+        if survey.bound < bound:
+            bound, lowest = survey.bound, point
+        if survey.within and (plan is None or survey.value > value):
+            value, plan = survey.value, point
+        return Best(bound, value, lowest, plan)
 
     def contradicts(self, terms: Terms) -> bool:
         """Whether the plan is worth more than its bound, by more than rounding can explain."""
-        return self.plan is not None and self.value > self.bound + terms.noise
+        if self.plan is None or self.value <= self.bound:
+            return False
+        over = plan_value(terms, self.plan) - dual(terms, self.lowest)
+        return over > terms.noise
 
 
-def first(terms: Terms, point: Point) -> Best:
+def survey(terms: Terms, inset: Held, point: Point) -> Survey:
+    """Estimates for one answer; `inset` as in model.py."""
+    found = surveyed(terms.limits, inset.array, point.v, point.s, terms.v_unit, terms.s_unit)
+    return surveyed_at(terms, found, point)
+
+
+def surveyed_at(terms: Terms, found: Surveyed, point: Point) -> Survey:
+    """What `surveyed` found at a point, with the value of its answer."""
+    bound, steered, within, worth, rest, made = found
+    phi = float(point.value) * terms.value_unit
+    return Survey(bound + phi, steered + phi, within, min(worth, rest + phi), made, phi)
+
+
+def first(survey: Survey, point: Point) -> Best:
     """What the first round has shown."""
-    bound = dual(terms, point, terms.least, terms.most)
-    return Best(bound, 0, None).with_point(terms, point)
+    return Best(survey.bound, 0.0, point, None).with_point(survey, point)
 
 
-def dual(terms: Terms, point: Point, least: Integers, most: Integers) -> int:
-    """D at a point under limits of the totals, in 2^-fine_bits."""
+def dual(terms: Terms, point: Point) -> int:
+    """D at a point, in 2^-fine_bits."""
     shift = terms.fine_bits - terms.product_bits
-    offset = sum(
-        max((r - v) * low, (r - v) * high)
-        for r, v, low, high in zip(terms.reference, point.multipliers, least, most, strict=True)
-    )
+    multipliers: list[int] = point.v.tolist()
+    rows = zip(terms.reference, multipliers, terms.least, terms.most, strict=True)
+    offset = sum(max((r - v) * low, (r - v) * high) for r, v, low, high in rows)
     return (offset << shift) + (point.value << (terms.fine_bits - terms.value_bits))
-
-
-def admitted(terms: Terms, point: Point) -> bool:
-    """Whether the totals are within their limits, exactly."""
-    return all(
-        low <= net <= high
-        for low, net, high in zip(terms.least, point.nets, terms.most, strict=True)
-    )
 
 
 def plan_value(terms: Terms, point: Point) -> int:
     """What the plan of a point is surely worth, in 2^-fine_bits."""
     shift = terms.fine_bits - terms.product_bits
-    rows = zip(terms.reference, point.multipliers, point.nets, strict=True)
+    rows = zip(terms.reference, point.v.tolist(), point.s.tolist(), strict=True)
     worth = rest = 0
     for r, v, net in rows:
         worth += r * net
@@ -75,22 +103,37 @@ def plan_value(terms: Terms, point: Point) -> int:
     return min(worth << shift, (rest << shift) + answered)
 
 
-def rounded(terms: Terms, best: Best) -> tuple[int, int]:
-    """(value, bound) in value words: the value rounded down, the bound up.
+def certified(terms: Terms, best: Best) -> tuple[int, int]:
+    """(value, bound) in value words, exact: the value rounded down, the bound up.
 
-    Where rounding of the answers lifts a value above its bound, the bound is the value.
+    Where rounding of the answers lifts a value above its bound, the bound is the value. Without a
+    plan the value is 0.
     """
+    exact = plan_value(terms, best.plan) if best.plan is not None else 0
+    return rounded(terms, exact, dual(terms, best.lowest))
+
+
+def rounded(terms: Terms, value: int, bound: int) -> tuple[int, int]:
+    """Both from 2^-fine_bits to value words, so that they still enclose."""
     shift = terms.fine_bits - terms.value_bits
-    bound = -((-best.bound) >> shift)
-    return min(best.value >> shift, bound), bound
+    above = -((-bound) >> shift)
+    return min(value >> shift, above), above
 
 
-def closed(terms: Terms, best: Best, tolerance: Fraction) -> bool:
-    """Whether gap <= tolerance * max(|bound|, value floor), on the rounded integers."""
+def closed(terms: Terms, best: Best, tolerance: Fraction) -> tuple[int, int] | None:
+    """What `certified` says, if gap <= tolerance * max(|bound|, value floor) on these integers.
+
+    They are computed only where the estimates do not rule it out.
+    """
     if best.plan is None:
-        return False
-    value, bound = rounded(terms, best)
-    return bound - value <= tolerance * max(abs(bound), terms.value_floor)
+        return None
+    allowed = tolerance.numerator / tolerance.denominator * max(abs(best.bound), terms.floor)
+    doubt = ESTIMATED * (abs(best.bound) + abs(best.value)) + 2.0 * terms.value_unit
+    if best.bound - best.value > allowed + doubt:
+        return None
+    value, bound = certified(terms, best)
+    within = bound - value <= tolerance * max(abs(bound), terms.value_floor)
+    return (value, bound) if within else None
 
 
 def conflicts(terms: Terms, left: Point, right: Point) -> bool:
@@ -106,7 +149,7 @@ def conflicts(terms: Terms, left: Point, right: Point) -> bool:
 def _below_tangent(terms: Terms, at: Point, other: Point) -> bool:
     shift = terms.fine_bits - terms.product_bits
     tangent = slack = 0
-    rows = zip(at.multipliers, other.multipliers, at.nets, terms.margin, strict=True)
+    rows = zip(at.v.tolist(), other.v.tolist(), at.s.tolist(), terms.margin, strict=True)
     for v, w, net, margin in rows:
         tangent += net * (w - v)
         slack += (v + w) * (margin + 1)

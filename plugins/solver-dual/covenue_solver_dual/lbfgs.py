@@ -6,28 +6,25 @@ Source: solvers.md, section 3.1.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from fractions import Fraction
+
+import numpy as np
 
 from covenue.hooks.solvers import Choice, Coupling, DualCoupling, Solution, State, Suits, Total
 from covenue_contracts.contract import Scalar
 from covenue_contracts.shared import Capability, Query
-from covenue_solver_dual.coordinates import WIDE_REACH, Reach, falls
-from covenue_solver_dual.descent import Descent, ask, tell
+from covenue_solver_dual.descent import Descent, ask, begun, tell
+from covenue_solver_dual.held import Held, Whole
+from covenue_solver_dual.method import Reach, Seen
 from covenue_solver_dual.options import DEFAULT_MEMORY, check_names, memory_of, tolerance_of
-from covenue_solver_dual.pairs import Pairs, quasi_newton_step, with_pair
+from covenue_solver_dual.pairs import Pairs, quasi_newton_step, scaled, with_pair
 from covenue_solver_dual.selftest import require_self_test
-from covenue_solver_dual.terms import Integers, Terms, terms_of
+from covenue_solver_dual.terms import Terms, terms_of
 from covenue_solver_dual.totals import Answer, Point
-from covenue_solver_dual.warm import (
-    WarmDual,
-    check_tolerance,
-    plan_before,
-    start_at,
-    warm_for,
-)
+from covenue_solver_dual.warm import WarmDual, check_tolerance, start_at, warm_for
 
 SHORTEST, LONGEST = 0.1, 0.5
+WIDE_REACH: Reach = (-0.7, 1.5)
 
 
 class LbfgsMethod:
@@ -40,33 +37,39 @@ class LbfgsMethod:
         """Never."""
         return False
 
-    def accepted(self, terms: Terms, memory: Pairs, origin: Point | None, answer: Answer) -> Pairs:
+    def accepted(
+        self, terms: Terms, memory: Pairs, origin: Point | None, answer: Answer, seen: Seen
+    ) -> Pairs:
         """One more pair, and full length again."""
         if origin is None:
-            return memory
-        return replace(with_pair(terms, memory, origin, answer.point), length=1.0)
+            return scaled(memory._replace(bent=seen.exchanges, length=1.0), answer.point)
+        return with_pair(terms, memory, origin, answer.point, bent=memory.bent)
 
     def detoured(self, terms: Terms, memory: Pairs, at: Point, answer: Answer) -> Pairs:
         """Not reached: this method starts from accepted points only."""
-        return self.rejected(terms, memory, at, answer)
+        return self.rejected(terms, memory, at, answer, LONGEST)
 
-    def rejected(self, terms: Terms, memory: Pairs, at: Point, answer: Answer) -> Pairs:
+    def rejected(
+        self, terms: Terms, memory: Pairs, at: Point, answer: Answer, share: float
+    ) -> Pairs:
         """Shorten to where the slopes at both ends put the least of the dual."""
-        start, end = falls(terms, at, answer.point)
-        share = start / (start - end) if start < end else LONGEST
-        return replace(memory, length=memory.length * min(max(share, SHORTEST), LONGEST))
+        return memory._replace(length=memory.length * min(max(share, SHORTEST), LONGEST))
 
     def narrowed(self, memory: Pairs) -> Pairs:
         """Gains at another width are of another order: forget them."""
         return Pairs(memory.most)
 
-    def next(self, terms: Terms, memory: Pairs, origin: Point, reach: Reach) -> Integers:
+    def next(self, terms: Terms, memory: Pairs, origin: Point, inset: Held, reach: Reach) -> Whole:
         """A step along the quasi-Newton direction; its length is found by backtracking alone."""
-        return quasi_newton_step(terms, memory, origin, WIDE_REACH)
+        return quasi_newton_step(terms, memory, origin, inset, WIDE_REACH)
 
-    def warm(self, terms: Terms, memory: Pairs, multipliers: Integers) -> WarmDual:
-        """The plan's multipliers."""
-        return warm_for(terms, multipliers, b"")
+    def diagonal(self, terms: Terms, memory: Pairs) -> Held:
+        """Unknown."""
+        return Held(np.zeros(terms.size))
+
+    def warm(self, terms: Terms, memory: Pairs, plan: Point) -> WarmDual:
+        """The plan, and the pairs, unless they belong to a width."""
+        return warm_for(terms, plan) if terms.smoothing else warm_for(terms, plan, pairs=memory)
 
 
 class Lbfgs:
@@ -109,13 +112,10 @@ class Lbfgs:
         terms = terms_of(coupling, "lbfgs")
         check_tolerance(terms, self.tolerance)
         known = warm if isinstance(warm, WarmDual) and warm.fits(terms) else None
-        return Descent(
-            terms,
-            self.tolerance,
-            start_at(terms, known),
-            Pairs(self.memory),
-            before=plan_before(terms, known),
-        )
+        trial, stands = start_at(terms, known)
+        pairs = known.pairs if known else None
+        memory = Pairs(self.memory) if pairs is None else pairs._replace(most=self.memory)
+        return begun(terms, self.tolerance, trial, memory, stands)
 
     def ask(self, state: Descent, digest_of: Callable[[Query], str]) -> Query:
         """The question of the round that is due; answers leave no memory, so `after` is None."""

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import Literal
+from typing import get_args
 
 from covenue.errors import BadInput
 from covenue_contracts.contract import Scalar
+from covenue_solver_dual.costs import Costs, Hessian
 
 Options = Mapping[str, Scalar | tuple[Scalar, ...]]
 DEFAULT_TOLERANCE = "0.000001"
@@ -41,17 +42,40 @@ def tolerance_of(options: Options) -> Fraction:
     )
 
 
-def hessian_of(options: Options) -> Literal["cached", "every"]:
-    """When slopes are asked for."""
-    value = options.get("hessian", "cached")
-    if value == "cached":
-        return "cached"
-    if value == "every":
-        return "every"
+def costs_of(options: Options) -> Costs:
+    """When slopes are asked for, and what rounds and bytes cost."""
+    default = Costs()
+    return Costs(
+        _hessian(options),
+        _decimal(options, "rtt_ms", default.rtt_ms),
+        _decimal(options, "bandwidth_mbps", default.bandwidth_mbps),
+    )
+
+
+def _hessian(options: Options) -> Hessian:
+    value = options.get("hessian", "auto")
+    for known in get_args(Hessian):
+        if value == known:
+            return known  # type: ignore[no-any-return]  # get_args is not typed
     raise BadInput(
         "the option 'hessian' is not usable",
-        'give "cached" (rounds 1, 3, 5 and where it is stale) or "every" (each round)',
+        'give "auto" (as round trips and bytes cost), "cached" (rounds 1, 3, 5 and where they are '
+        'stale) or "every" (each round)',
         field="solver.options.hessian",
+        value=str(value),
+    )
+
+
+def _decimal(options: Options, name: str, default: float) -> float:
+    value = options.get(name, default)
+    text = value if isinstance(value, str) else str(value)
+    counts = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if counts and re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) and float(text) > 0.0:
+        return float(text)
+    raise BadInput(
+        f"the option '{name}' is not usable",
+        f'give a positive whole number, or a decimal as text, below 10^6; "{default}" is usual',
+        field=f"solver.options.{name}",
         value=str(value),
     )
 

@@ -1,86 +1,155 @@
 """Limited-memory BFGS: pairs of steps and gains, and the step that they lead to.
 
-Relative steps against price-scaled gains, as in newton.py: one unit for coordinates of any size.
+Relative steps against price-scaled gains, as in model.py: one unit for coordinates of any size.
+Where the model is bent, pairs move with the multipliers: a step shrinks and a gain grows as the
+root of the price does, so that older pairs still say what they said.
 Source: Nocedal, Updating quasi-Newton matrices with limited storage (1980).
 """
 
-from dataclasses import dataclass, replace
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 
-from covenue.numerics.ldlt import Reals
-from covenue_solver_dual.coordinates import Reach, free, gradient, landed, sides
-from covenue_solver_dual.newton import CURVED, Flags, seen
-from covenue_solver_dual.ordered import dot
-from covenue_solver_dual.terms import Integers, Terms, reals
+from covenue.numerics.compiled import compiled
+from covenue_solver_dual.algebra import CURVED, dot
+from covenue_solver_dual.held import Held, Reals, Whole
+from covenue_solver_dual.model import (
+    HIGHEST,
+    LEAST,
+    LOWEST,
+    MOST,
+    REFERENCE,
+    landed,
+    movable,
+    pull,
+    seen,
+    side,
+)
+from covenue_solver_dual.terms import Terms
 from covenue_solver_dual.totals import Point
 
 FIRST_STEP = 0.1
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """Remembered steps and what they gained, newest last, each as bytes of m float64.
+class Pairs(NamedTuple):
+    """Remembered steps and what they gained, oldest first: each float64[pairs, m].
 
-    length: of the next step along its direction; shortened by each rejection.
+    most: how many are remembered. at: the multipliers that they are scaled at, None without any.
+    bent: as in model.py. length: of the next step along its direction; a rejection shortens it.
     """
 
     most: int
-    steps: tuple[bytes, ...] = ()
-    gains: tuple[bytes, ...] = ()
+    steps: Held | None = None
+    gains: Held | None = None
+    at: Held | None = None
+    bent: bool = False
     length: float = 1.0
 
 
-def quasi_newton_step(terms: Terms, memory: Pairs, origin: Point, reach: Reach) -> Integers:
-    """Multipliers after a step of the remembered length along the quasi-Newton direction."""
-    slopes = gradient(terms, origin)
-    able = np.array(free(terms, origin.multipliers, slopes))
-    v = terms.values(origin.multipliers)
-    pull = np.where(able, v * terms.totals(slopes), 0.0)
-    relative = np.clip(memory.length * _direction(memory, able, pull), *reach)
-    moved = np.rint(reals(origin.multipliers) * (1.0 + relative)).tolist()
-    side = tuple(
-        b if moves else 0
-        for b, moves in zip(sides(terms, origin.multipliers, slopes), able.tolist(), strict=True)
-    )
-    wanted = tuple(int(value) for value in moved)
-    return landed(terms, origin.multipliers, side, wanted)
-
-
-def with_pair(terms: Terms, memory: Pairs, origin: Point, point: Point) -> Pairs:
-    """The memory with one more step; without curvature along it, as it was.
+def with_pair(terms: Terms, memory: Pairs, origin: Point, point: Point, *, bent: bool) -> Pairs:
+    """The memory with one more step; without curvature along it, as it was but for its scale.
 
     A step stays on one branch of every kink, so what the gradient gained is what the totals did.
+    Full length again.
     """
-    step, gain = seen(terms, origin, point)
-    if not dot(step, gain) > CURVED * sqrt(dot(gain, gain) * dot(step, step)):
+    step, gain, grown = seen(origin.v, origin.s, point.v, point.s, terms.v_unit, terms.s_unit, bent)
+    old = scaled(memory, origin) if bent else memory
+    steps, gains = _arrays(old, terms.size)
+    if dot(step, gain) > CURVED * sqrt(dot(gain, gain) * dot(step, step)):
+        steps, gains = np.vstack((steps, step)), np.vstack((gains, gain))
+    steps, gains = steps[-memory.most :] / grown, gains[-memory.most :] * grown
+    return Pairs(memory.most, Held(steps), Held(gains), point.at, bent)
+
+
+def scaled(memory: Pairs, point: Point) -> Pairs:
+    """The memory at other multipliers."""
+    if memory.at is None or memory.at == point.at:
         return memory
-    steps = (*memory.steps, step.tobytes())[-memory.most :]
-    gains = (*memory.gains, gain.tobytes())[-memory.most :]
-    return replace(memory, steps=steps, gains=gains)
+    steps, gains = _arrays(memory, len(point.v))
+    grown = np.sqrt(point.v.astype(np.float64) / memory.at.array.astype(np.float64))
+    return Pairs(
+        memory.most, Held(steps / grown), Held(gains * grown), point.at, memory.bent, memory.length
+    )
 
 
-def _direction(memory: Pairs, able: Flags, pull: Reals) -> Reals:
+def quasi_newton_step(
+    terms: Terms, memory: Pairs, origin: Point, inset: Held, reach: tuple[float, float]
+) -> Whole:
+    """Multipliers after a step of the remembered length along the quasi-Newton direction."""
+    steps, gains = _arrays(memory, terms.size)
+    return quasi_newton_trial(
+        terms.limits,
+        inset.array,
+        origin.v,
+        origin.s,
+        Held(steps).array,
+        Held(gains).array,
+        terms.v_unit,
+        terms.s_unit,
+        memory.length,
+        *reach,
+        memory.bent,
+    )
+
+
+def _arrays(memory: Pairs, size: int) -> tuple[Reals, Reals]:
+    if memory.steps is None or memory.gains is None:
+        return np.empty((0, size)), np.empty((0, size))
+    return memory.steps.array, memory.gains.array
+
+
+@compiled
+def quasi_newton_trial(  # noqa: PLR0917 -- a kernel takes arrays and numbers, no objects
+    limits: Whole,
+    inset: Whole,
+    at: Whole,
+    nets: Whole,
+    steps: Reals,
+    gains: Reals,
+    v_unit: float,
+    s_unit: float,
+    length: float,
+    fall: float,
+    rise: float,
+    bent: bool,
+) -> Whole:
     """Minus the approximate inverse times the pull, on the coordinates that may move.
 
-    Without a usable pair: steepest descent whose largest relative step is FIRST_STEP.
+    The pull is that of the whole inset: one that ended at the limits would jump there, and pairs
+    say nothing of jumps. Without a usable pair: steepest descent whose largest relative step is
+    FIRST_STEP.
     """
-    left = pull.copy()
-    used = []
-    for step, gain in zip(reversed(memory.steps), reversed(memory.gains), strict=True):
-        s = np.where(able, np.frombuffer(step), 0.0)
-        y = np.where(able, np.frombuffer(gain), 0.0)
-        curved = dot(s, y)
-        if curved > 0.0:
-            share = dot(s, left) / curved
-            left = left - share * y
-            used.append((s, y, curved, share))
-    if not used:
-        largest = float(np.abs(pull).max())
-        return -pull * (FIRST_STEP / largest) if largest > 0.0 else -pull
-    s, y, curved, _ = used[0]
-    left = left * (curved / dot(y, y))
-    for s, y, curved, share in reversed(used):
-        left = left + s * (share - dot(y, left) / curved)
-    return -left
+    m, count = len(at), len(steps)
+    branch, able = np.zeros(m, np.int64), np.zeros(m)
+    left, kink = np.zeros(m), np.zeros(m)
+    largest = 0.0
+    for k in range(m):
+        r = limits[REFERENCE, k]
+        slope = pull(at[k], r, nets[k], limits[LEAST, k] + inset[k], limits[MOST, k] - inset[k])
+        leaves = side(at[k], r, slope)
+        kink[k] = float(r - at[k]) / float(at[k])
+        if movable(at[k], leaves, slope, limits[LOWEST, k], limits[HIGHEST, k]):
+            able[k], branch[k] = 1.0, leaves
+            left[k] = float(at[k]) * v_unit * (float(slope) * s_unit)
+            largest = max(largest, abs(left[k]))
+    shares, curves, newest = np.zeros(count), np.zeros(count), -1
+    for pair in range(count - 1, -1, -1):
+        curves[pair] = dot(steps[pair] * able, gains[pair])
+        if curves[pair] > 0.0:
+            newest = max(newest, pair)
+            shares[pair] = dot(steps[pair] * able, left) / curves[pair]
+            left -= gains[pair] * (shares[pair] * able)
+    if newest < 0:
+        left *= FIRST_STEP / largest if largest > 0.0 else 0.0
+    else:
+        left *= curves[newest] / dot(gains[newest] * able, gains[newest])
+    for pair in range(count):
+        if curves[pair] > 0.0:
+            share = dot(gains[pair] * able, left) / curves[pair]
+            left += steps[pair] * ((shares[pair] - share) * able)
+    left *= -length
+    least = 2.0 * (sqrt(1.0 + fall) - 1.0) if bent else fall
+    most = 2.0 * (sqrt(1.0 + rise) - 1.0) if bent else rise
+    lands = np.zeros(m, np.bool_)
+    return landed(limits, at, branch, lands, left, kink, least, most, bent)

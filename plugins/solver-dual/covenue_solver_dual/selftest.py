@@ -12,14 +12,17 @@ from itertools import islice
 import numpy as np
 
 from covenue.errors import PluginBroken
-from covenue.numerics.ldlt import Reals, factored, solved
-from covenue_solver_dual.coordinates import WIDE_REACH
-from covenue_solver_dual.newton import Slopes, newton_step, secant
+from covenue.numerics.ldlt import factored, solved
+from covenue_solver_dual.algebra import extremes, times, unpacked
+from covenue_solver_dual.costs import Costs
+from covenue_solver_dual.held import Held, Reals
+from covenue_solver_dual.model import insets, judged, misplaced
+from covenue_solver_dual.newton import Curvature, secant, step
 from covenue_solver_dual.pairs import Pairs, quasi_newton_step, with_pair
 from covenue_solver_dual.terms import Terms
-from covenue_solver_dual.totals import Point
+from covenue_solver_dual.totals import Point, point
 
-PINNED = "c5f8951dd5766334c2908bc44d83c8905a3b622b918f34a96076de92861d289a"
+PINNED = "0a92c65dc976e7f4b6e68f71dbe6103c734a839c183a6bd330c192f5fc41bb09"
 SIZE = 48
 
 
@@ -43,21 +46,40 @@ def computed() -> str:
     draws = _draws(1)
     matrix = _laplacian(draws)
     terms = _terms(draws)
-    before = _point(terms, draws, 4)
-    after = _point(terms, draws, 3)
-    learned = secant(terms, matrix, before, after)
-    factor = factored(learned + np.diag(np.diagonal(learned)) * 2.0**-10, np.full(SIZE, 2.0**-20))
-    pairs = with_pair(terms, with_pair(terms, Pairs(2), before, after), after, before)
-    slopes = Slopes(learned, 0.5 * np.diagonal(matrix), 2.0**-20)
-    parts = [
-        learned.tobytes(),
-        factor.unit_upper.tobytes(),
-        factor.pivots.tobytes(),
-        solved(factor, learned[0]).tobytes(),
-        repr(newton_step(terms, after, slopes, WIDE_REACH)).encode(),
-        repr(quasi_newton_step(terms, pairs, after, WIDE_REACH)).encode(),
-    ]
-    return sha256(b"".join(parts)).hexdigest()
+    before, after = _point(terms, draws, 4), _point(terms, draws, 3)
+    return sha256(b"".join([*_algebra(matrix), *_steps(terms, matrix, before, after)])).hexdigest()
+
+
+def _algebra(matrix: Reals) -> Iterator[bytes]:
+    """Factoring, products, slopes from words."""
+    factor = factored(matrix + np.diag(np.diagonal(matrix)) * 2.0**-10, np.full(SIZE, 2.0**-20))
+    image = np.empty(SIZE)
+    times(matrix, Held(matrix[0] / 7.0).array, image)
+    packed = np.rint(matrix[np.tril_indices(SIZE)] * 1000.0).astype(np.int64)
+    able, full = unpacked(Held(packed).array, SIZE, 1.0 / 3.0, 2.0**16)
+    yield from (factor.unit_upper.tobytes(), factor.pivots.tobytes())
+    yield from (solved(factor, matrix[0]).tobytes(), image.tobytes(), full.tobytes(), bytes([able]))
+    yield repr(extremes(packed)).encode()
+
+
+def _steps(terms: Terms, matrix: Reals, before: Point, after: Point) -> Iterator[bytes]:
+    """Both steps, straight and bent, from what was learnt; and what decisions rest on."""
+    units, inset = (terms.v_unit, terms.s_unit), Held(np.full(SIZE, 64))
+    for bent in (False, True):
+        learned = secant(terms, matrix, before, after, bent=bent)
+        yield learned.array.tobytes()
+        walls = Held(0.5 * np.diagonal(learned.array))
+        memory = Curvature(Costs(), learned, after.at, walls=walls, bent=bent)
+        convex, trial = step(terms, memory, learned, after, inset, (-0.7, 1.5))
+        yield bytes([convex]) + trial.tobytes()
+        pairs = with_pair(terms, Pairs(2), before, after, bent=bent)
+        pairs = with_pair(terms, pairs, after, before, bent=bent)
+        yield quasi_newton_step(terms, pairs, before, inset, (-0.7, 1.5)).tobytes()
+    both = before.v, before.s, after.v, after.s
+    yield repr(judged(terms.limits, inset.array, *both, *units)).encode()
+    yield repr(misplaced(terms.limits, inset.array, *both[:2], *units)).encode()
+    diagonal, widest = Held(matrix.diagonal().copy()), Held(np.full(SIZE, 2**50))
+    yield insets(terms.limits, before.v, 1.0, diagonal.array, *units, widest.array).tobytes()
 
 
 def _draws(state: int) -> Iterator[int]:
@@ -75,8 +97,8 @@ def _laplacian(draws: Iterator[int]) -> Reals:
     """A weighted graph's Laplacian with odd weights, so that every operation rounds."""
     matrix = np.zeros((SIZE, SIZE))
     for row in range(SIZE):
-        for step in (1, 5, 17):
-            column = (row + step) % SIZE
+        for far in (1, 5, 17):
+            column = (row + far) % SIZE
             weight = (2 * next(draws) + 1) / 3.0
             matrix[row, row] += weight
             matrix[column, column] += weight
@@ -102,7 +124,6 @@ def _terms(draws: Iterator[int]) -> Terms:
         slope_bits=20,
         smoothing=(),
         bound=2**62,
-        inset=(64,) * SIZE,
     )
 
 
@@ -113,4 +134,4 @@ def _point(terms: Terms, draws: Iterator[int], rests: int) -> Point:
         for k, (r, draw) in enumerate(zip(terms.reference, _take(draws, SIZE), strict=True))
     )
     nets = tuple((draw - 2**15) << 24 for draw in _take(draws, SIZE))
-    return Point(multipliers, value=2**40, nets=nets, width=0)
+    return point(multipliers, 2**40, nets)

@@ -1,25 +1,25 @@
-"""The public side of a dual problem, read once: integers for what is decided, floats for steps."""
+"""The public side of a dual problem, read once: exact integers, and the same as arrays."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from covenue.errors import BadInput, CapabilityMissing
 from covenue.hooks.solvers import Coupling, DualCoupling
-from covenue.numerics.ldlt import Reals
+from covenue_solver_dual.held import Held, Whole
 
 Integers = tuple[int, ...]
 MOST_BITS = 62
-NEAR = 10
+FARTHEST = 2**62
 
 
 @dataclass(frozen=True)
 class Terms:
     """The integers of a DualCoupling, each a tuple of m; see there for what they mean.
 
-    lowest, highest: the multiplier range. least, most: limits of the totals; within them, by
-    `inset`, lie `lower` and `upper`, which a plan is steered to. bound: of one participant's word.
+    lowest, highest: the multiplier range. least, most: limits of the totals. bound: of one
+    participant's word.
     """
 
     names: tuple[str, ...]
@@ -36,7 +36,6 @@ class Terms:
     slope_bits: int
     smoothing: Integers
     bound: int
-    inset: Integers
 
     @property
     def size(self) -> int:
@@ -50,18 +49,33 @@ class Terms:
 
     @property
     def fine_bits(self) -> int:
-        """Values are compared in 2^-fine_bits: products and value words are whole numbers of it."""
+        """Exact values count 2^-fine_bits: products and value words are whole numbers of it."""
         return max(self.product_bits, self.value_bits)
 
     @cached_property
-    def lower(self) -> Integers:
-        """Least total plus inset."""
-        return tuple(a + e for a, e in zip(self.least, self.inset, strict=True))
+    def v_unit(self) -> float:
+        """What one grid step of a multiplier is."""
+        return 2.0**-self.multiplier_bits
 
     @cached_property
-    def upper(self) -> Integers:
-        """Greatest total less inset."""
-        return tuple(a - e for a, e in zip(self.most, self.inset, strict=True))
+    def s_unit(self) -> float:
+        """What one word of a total is."""
+        return 2.0**-self.scale_bits
+
+    @cached_property
+    def value_unit(self) -> float:
+        """What one value word is."""
+        return 2.0**-self.value_bits
+
+    @cached_property
+    def limits(self) -> Whole:
+        """int64[6, m], read-only: rows as in model.py; limits of totals are cut to less than 2^62.
+
+        Totals are cut to 2^62 - 1 where they are read, so none that was cut is within its limits.
+        """
+        totals = (cut(limits, 2 - FARTHEST, FARTHEST - 2) for limits in (self.least, self.most))
+        ranges = (cut(each, 0, FARTHEST) for each in (self.reference, self.lowest, self.highest))
+        return Held(np.stack((*ranges, *totals, cut(self.margin, -1, FARTHEST)))).array
 
     @cached_property
     def noise(self) -> int:
@@ -70,36 +84,15 @@ class Terms:
         products = sum(r * (e + 1) for r, e in pairs) << (self.fine_bits - self.product_bits)
         return 2 * products
 
-    def steered(self, multipliers: Integers, budget: int) -> "Terms":
-        """The same terms with an inset that a plan may waste: `budget` value words in all.
+    @cached_property
+    def rounding(self) -> float:
+        """The same in the unit of the references."""
+        return float(self.noise) * 2.0**-self.fine_bits
 
-        A total that is off its limit by e costs |v - r| e, so each coordinate gets an equal share
-        of the budget, never less than the margin, never more than a quarter of its room. A wide
-        inset is met sooner, and finer than the multipliers' grid can steer it need not be.
-        """
-        share = (budget << self.fine_bits - self.value_bits) // self.size
-        share >>= self.fine_bits - self.product_bits
-        rows = zip(multipliers, self.reference, self.least, self.most, self.margin, strict=True)
-        return replace(
-            self,
-            inset=tuple(
-                max(margin, min(share // max(abs(v - r), r >> NEAR, 1), (most - least) // 4))
-                for v, r, least, most, margin in rows
-            ),
-        )
-
-    def values(self, integers: Integers) -> Reals:
-        """Multipliers as floats."""
-        return reals(integers) * 2.0**-self.multiplier_bits
-
-    def totals(self, integers: Integers) -> Reals:
-        """Net words as floats, in units of the Space."""
-        return reals(integers) * 2.0**-self.scale_bits
-
-
-def reals(integers: Integers) -> Reals:
-    """Each integer rounded once to a float."""
-    return np.array([float(value) for value in integers], dtype=np.float64)
+    @property
+    def floor(self) -> float:
+        """The value floor in the unit of the references."""
+        return float(self.value_floor) * self.value_unit
 
 
 def terms_of(coupling: Coupling, solver: str) -> Terms:
@@ -114,26 +107,29 @@ def terms_of(coupling: Coupling, solver: str) -> Terms:
             field="solver.name",
             value=solver,
         )
+    space, ranges = coupling.space, coupling.multiplier_range
     terms = Terms(
-        names=coupling.space.names,
+        names=space.names,
         reference=coupling.reference,
-        lowest=tuple(low for low, _ in coupling.multiplier_range),
-        highest=tuple(high for _, high in coupling.multiplier_range),
+        lowest=tuple(low for low, _ in ranges),
+        highest=tuple(high for _, high in ranges),
         least=coupling.least,
         most=coupling.most,
         margin=coupling.margin,
-        scale_bits=coupling.space.scale_bits,
+        scale_bits=space.scale_bits,
         multiplier_bits=coupling.multiplier_bits,
         value_bits=coupling.value_bits,
         value_floor=coupling.value_floor,
         slope_bits=coupling.slope_bits,
         smoothing=coupling.smoothing,
-        bound=int(coupling.space.bound),
-        inset=coupling.margin,
+        bound=int(space.bound),
     )
     _check_shape(terms)
-    for k in range(terms.size):
-        _check_coordinate(terms, k)
+    reference, lowest, highest, least, most, margin = terms.limits
+    usable = (reference >= 1) & (lowest >= 1) & (lowest <= highest) & (margin >= 0)
+    if not bool((usable & (least + margin <= most - margin)).all()):
+        for k in range(terms.size):
+            _check_coordinate(terms, k)
     return terms
 
 
@@ -172,6 +168,14 @@ def _check_shape(terms: Terms) -> None:
         )
 
 
+def cut(values: Integers, least: int, most: int) -> Whole:
+    """The integers as int64, none below the least or above the most."""
+    try:
+        return np.clip(np.array(values, dtype=np.int64), least, most)
+    except OverflowError:
+        return np.array([min(max(value, least), most) for value in values], dtype=np.int64)
+
+
 def _check_coordinate(terms: Terms, k: int) -> None:
     name = terms.names[k]
     if terms.reference[k] < 1:
@@ -188,7 +192,7 @@ def _check_coordinate(terms: Terms, k: int) -> None:
             field="coupling.multiplier_range",
             value=f"{terms.lowest[k]}..{terms.highest[k]}",
         )
-    if terms.margin[k] < 0 or terms.lower[k] > terms.upper[k]:
+    if terms.margin[k] < 0 or terms.least[k] + 2 * terms.margin[k] > terms.most[k]:
         raise BadInput(
             f"between least and most total of '{name}' there is no room for twice the margin",
             "widen the limits, or count in finer words so that the margin can be smaller",

@@ -1,72 +1,82 @@
 """What a round released, read: a value, net amounts, slopes; or nothing where it cannot be true."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from covenue.hooks.solvers import Choice, Total
-from covenue.numerics.ldlt import Reals
-from covenue.numerics.words import integers
-from covenue_solver_dual.terms import Integers, Terms
+from covenue_solver_dual.algebra import extremes, unpacked
+from covenue_solver_dual.held import Held, Reals, Whole
+from covenue_solver_dual.terms import FARTHEST, Terms
 
-SLOPE_SLACK = 2**16
+SLOPE_SLACK = 2.0**16
 """Slope words by which a sum of rounded slopes may differ from one that is not rounded."""
+GREATEST_WORD = 2**63 - 1
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """Multipliers and what the cohort answered to them.
 
-    value: the sum of phi_i in value words. nets: the summed net amounts in words. width: the
-    smoothing of the answer, 0 where nothing is smoothed.
+    at: int64[m], multipliers on their grid. value: the sum of phi_i in value words. nets: int64[m],
+    the summed net amounts in words. width: the smoothing of the answer, 0 where nothing is
+    smoothed.
     """
 
-    multipliers: Integers
+    at: Held
     value: int
-    nets: Integers
+    nets: Held
     width: int
 
+    @property
+    def v(self) -> Whole:
+        """The multipliers."""
+        return self.at.array
 
-@dataclass(frozen=True, eq=False)
-class Answer:
+    @property
+    def s(self) -> Whole:
+        """The net amounts."""
+        return self.nets.array
+
+
+class Answer(NamedTuple):
     """A point, and the slopes there in the value unit if they were asked for (m x m)."""
 
     point: Point
     slopes: Reals | None
 
 
+def point(multipliers: Sequence[int], value: int, nets: Sequence[int], width: int = 0) -> Point:
+    """A point from integers."""
+    at, found = (Held(np.array(each, dtype=np.int64)) for each in (multipliers, nets))
+    return Point(at, value, found, width)
+
+
 def read(
-    terms: Terms, multipliers: Integers, width: int, with_slopes: bool, release: Total | Choice
+    terms: Terms, at: Held, width: int, with_slopes: bool, release: Total | Choice
 ) -> Answer | None:
     """A released total, or None if it is noised or no cohort could have given it."""
     size = terms.size
     expected = 1 + size + (size * (size + 1) // 2 if with_slopes else 0)
     if not isinstance(release, Total) or not release.exact or len(release.words) != expected:
         return None
-    value, *nets = integers(release.words[: 1 + size])
-    if max(map(abs, (value, *nets))) > terms.bound * len(release.cohort):
+    words = np.array(release.words[: 1 + size], dtype=np.int64)
+    bound = min(terms.bound * len(release.cohort), GREATEST_WORD)
+    least, most = extremes(words)
+    if least < -bound or most > bound:
         return None
-    point = Point(multipliers, value, tuple(nets), width)
+    nets = words[1:]
+    if least <= -FARTHEST or most >= FARTHEST:
+        nets = np.clip(nets, 1 - FARTHEST, FARTHEST - 1)
+    found = Point(at, int(words[0]), Held(nets), width)
     if not with_slopes:
-        return Answer(point, None)
-    slopes = _unpacked(release.words[1 + size :], size)
-    if not _may_be_slopes(slopes):
-        return None
-    return Answer(point, slopes * 2.0**-terms.slope_bits)
+        return Answer(found, None)
+    slopes = _slopes(terms, release.words[1 + size :])
+    return None if slopes is None else Answer(found, slopes)
 
 
-def _unpacked(triangle: "np.ndarray[tuple[int], np.dtype[np.int64]]", size: int) -> Reals:
-    full = np.zeros((size, size))
-    rows, columns = np.tril_indices(size)
-    full[rows, columns] = triangle
-    full[columns, rows] = triangle
-    return full
-
-
-def _may_be_slopes(slopes: Reals) -> bool:
-    """Whether every 2 x 2 minor allows the matrix to be positive semidefinite, up to rounding."""
-    diagonal = np.diagonal(slopes)
-    if bool((diagonal < -SLOPE_SLACK).any()):
-        return False
-    roots = np.sqrt(np.maximum(diagonal, 0.0) + SLOPE_SLACK)
-    return bool((np.abs(slopes) <= roots[:, None] * roots[None, :]).all())
+def _slopes(terms: Terms, triangle: Whole) -> Reals | None:
+    """The full matrix, or None if no convex answers have it."""
+    rows = Held(np.ascontiguousarray(triangle)[:]).array
+    able, full = unpacked(rows, terms.size, 2.0**-terms.slope_bits, SLOPE_SLACK)
+    return Held(full).array if able else None

@@ -3,53 +3,65 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from covenue.errors import BadInput
-from covenue_solver_dual.terms import Integers, Terms
+from covenue_solver_dual.held import Held
+from covenue_solver_dual.pairs import Pairs
+from covenue_solver_dual.terms import FARTHEST, Integers, Terms, cut
+from covenue_solver_dual.totals import Point
 
 
 @dataclass(frozen=True)
 class WarmDual:
-    """Multipliers of the last plan, the reference that they belonged to, and the slopes' copy.
+    """What the last plan leaves: its multipliers and points, and what was learnt on the way.
 
-    matrix: bytes of m x m float64, or b"". The rest says which space and which grids they fit.
+    reference: that the multipliers belonged to. points: as in Solution. matrix: the copy of the
+    slopes (m x m), price-scaled at the multipliers `scaled`; None where there is none. pairs: what
+    a quasi-Newton descent remembered. names, bits: which space and which grids they fit.
     """
 
     names: tuple[str, ...]
     bits: tuple[int, int, int]
     reference: Integers
     multipliers: Integers
-    matrix: bytes
+    points: Integers
+    matrix: Held | None = None
+    scaled: Held | None = None
+    pairs: Pairs | None = None
 
     def fits(self, terms: Terms) -> bool:
         """Whether coordinates and grids are the same."""
         return self.names == terms.names and self.bits == _bits(terms)
 
 
-def warm_for(terms: Terms, multipliers: Integers, matrix: bytes) -> WarmDual:
+def warm_for(
+    terms: Terms,
+    plan: Point,
+    matrix: Held | None = None,
+    scaled: Held | None = None,
+    pairs: Pairs | None = None,
+) -> WarmDual:
     """What to hand to the next plan."""
-    return WarmDual(terms.names, _bits(terms), terms.reference, multipliers, matrix)
-
-
-def start_at(terms: Terms, warm: WarmDual | None) -> Integers:
-    """The reference, or the last multipliers moved as their reference moved; within range.
-
-    A multiplier that rested at its reference rests at the new one.
-    """
-    wanted = terms.reference if warm is None else _moved(terms, warm)
-    return tuple(
-        min(max(value, low), high)
-        for value, low, high in zip(wanted, terms.lowest, terms.highest, strict=True)
+    nets = tuple(plan.s.tolist())
+    points = (*nets, plan.width) if plan.width else nets
+    multipliers = tuple(plan.v.tolist())
+    return WarmDual(
+        terms.names, _bits(terms), terms.reference, multipliers, points, matrix, scaled, pairs
     )
 
 
-def plan_before(terms: Terms, warm: WarmDual | None) -> Integers:
-    """The multipliers of the plan before, if the same ones can be asked at again; else ().
+def start_at(terms: Terms, warm: WarmDual | None) -> tuple[Held, Integers | None]:
+    """The first trial, and the points of the plan before if that is asked about again.
 
-    Where answers are smoothed a plan is its width as well, and the first one asked is the widest.
+    The trial: the reference, or the last multipliers moved as their reference moved; within range.
+    A multiplier that rested at its reference rests at the new one.
     """
-    if warm is None or warm.reference != terms.reference or terms.smoothing:
-        return ()
-    return warm.multipliers
+    wanted = terms.reference if warm is None else _moved(terms, warm)
+    _, lowest, highest, *_ = terms.limits
+    first = np.clip(cut(wanted, 0, FARTHEST), lowest, highest)
+    stands = warm is not None and tuple(first.tolist()) == warm.multipliers
+    return Held(first), warm.points if warm is not None and stands else None
 
 
 def check_tolerance(terms: Terms, tolerance: Fraction) -> None:
@@ -58,8 +70,9 @@ def check_tolerance(terms: Terms, tolerance: Fraction) -> None:
         max(abs(low), abs(high)) * r
         for low, high, r in zip(terms.least, terms.most, terms.reference, strict=True)
     )
-    words = Fraction(largest, 2**terms.product_bits) * 2**terms.value_bits
-    if tolerance * max(words, terms.value_floor) < 1:
+    exact = largest << terms.fine_bits - terms.product_bits
+    words = max(exact >> terms.fine_bits - terms.value_bits, terms.value_floor)
+    if tolerance.numerator * words < tolerance.denominator:
         raise BadInput(
             "the tolerance is finer than one value word, so rounding alone is beyond it",
             f"give a greater one, or count values in finer words than 2^-{terms.value_bits}",
@@ -73,5 +86,7 @@ def _bits(terms: Terms) -> tuple[int, int, int]:
 
 
 def _moved(terms: Terms, warm: WarmDual) -> Integers:
+    if warm.reference == terms.reference:
+        return warm.multipliers
     rows = zip(warm.multipliers, warm.reference, terms.reference, strict=True)
     return tuple((v * new + old // 2) // old for v, old, new in rows)

@@ -1,10 +1,11 @@
-"""Exact key search on integer offers."""
+"""Exact key search on integer offers, one by one or several under a budget."""
 
 from covenue.hooks import hookimpl
 from covenue.hooks.solvers import RegisterSolver
+from covenue_solver_search.basket import BasketState, WarmBasket
 from covenue_solver_search.search import Search, SearchState, WarmKey
 
-__all__ = ["Search", "SearchState", "WarmKey", "register_solvers"]
+__all__ = ["BasketState", "Search", "SearchState", "WarmBasket", "WarmKey", "register_solvers"]
 
 
 @hookimpl

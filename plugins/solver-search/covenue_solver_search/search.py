@@ -6,14 +6,15 @@
 Source: solvers.md, sections 2(b), 3.2 and 5.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from itertools import pairwise
+from operator import le
 
 from covenue.errors import BadInput, CapabilityMissing
 from covenue.hooks.solvers import (
-    QUERY_BYTES_MAX,
+    BasketCoupling,
     Choice,
     Coupling,
     KeyedCoupling,
@@ -22,29 +23,32 @@ from covenue.hooks.solvers import (
     Suits,
     Total,
 )
-from covenue.numerics.words import integers
-from covenue_contracts.contract import INTEGER_DIGITS, Scalar
-from covenue_contracts.plan import SolutionStatus
+from covenue_contracts.contract import Scalar
 from covenue_contracts.shared import Capability, Query
+from covenue_solver_search import basket
+from covenue_solver_search.basket import BasketState, refused
+from covenue_solver_search.probing import (
+    LEAST_WARM_PROBES,
+    MOST_PROBES,
+    fewest,
+    room,
+    spread,
+    tiers,
+)
 
-DEFAULT_PROBES = 255
-LONGEST_KEY = len('"",') + INTEGER_DIGITS
-QUERY_FRAME = 128
-MOST_PROBES = (QUERY_BYTES_MAX - QUERY_FRAME) // LONGEST_KEY
-"""As many keys as a query holds whatever their length, and so as its entry does."""
-LEAST_WARM_PROBES = 8
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class WarmKey:
-    """What the next plan starts from: the last marginal key, the tie bits it carries, its units.
+    """What the next plan starts from: the last marginal key, and the tie bits it carries.
 
-    residual: units taken at the key, never 0 in a plan; 0 where it is not known.
+    residual: units at the key, None where they are not known.
     """
 
     key: int
     shift: int
-    residual: int = 0
+    residual: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,8 @@ class SearchState:
     """A bracket `low <= t* < high` of keys, what is known at both ends, and what is asked next.
 
     at_low: S(low), always below what is wanted. at_high: S(high), or None before the first total.
-    points: the probes of the round now due; the cost word belongs to the first of them. before:
-    what the plan started from.
+    points: the probes of the round now due; the cost word belongs to the first of them. earlier:
+    in the first round of a warm start the (t*, residual) of the plan before, else None.
     """
 
     coupling: KeyedCoupling
@@ -63,24 +67,28 @@ class SearchState:
     high: int
     at_high: int | None
     points: tuple[int, ...]
-    before: WarmKey | None = None
+    earlier: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Depths:
-    """One released total, read: S at each probe in order of key, and the first point's value."""
+    """One released total, read: rising keys, S at each of them, and the first point's value."""
 
-    at: tuple[tuple[int, int], ...]
+    keys: list[int]
+    at: list[int]
     anchor: int
     value_below_anchor: int
 
     def __getitem__(self, key: int) -> int:
         """S(key) of a probe."""
-        return dict(self.at)[key]
+        return self.at[bisect_left(self.keys, key)]
 
 
 class Search:
     """K probes a round; at most ceil(log(range) / log(K + 1)) + 1 rounds from cold.
+
+    Without a K it is chosen by plan: the least number that needs the fewest rounds which the size
+    of a query allows. A BasketCoupling is searched in two stages (`basket`).
 
     The gap is zero, and the certificate is in the same sums: with the multiplier v = the unit
     value at t*, the Lagrangian bound of the linear program (least cost of Q units) is
@@ -96,12 +104,12 @@ class Search:
     `Solution.after` is None: a depth answer leaves no memory, so a commitment starts from none.
     """
 
-    def __init__(self, probes: int = DEFAULT_PROBES) -> None:
+    def __init__(self, probes: int | None = None) -> None:
         self.probes = probes
 
     @classmethod
     def from_options(cls, options: Mapping[str, Scalar | tuple[Scalar, ...]]) -> "Search":
-        """Build from `{"probes": K}`. Raises BadInput, naming the option and its value."""
+        """Build from `{"probes": K}`, a number or "auto". Raises BadInput, naming the option."""
         for name, value in options.items():
             if name != "probes":
                 near = get_close_matches(name, ["probes"]) or ["probes"]
@@ -111,7 +119,9 @@ class Search:
                     field=f"solver.options.{name}",
                     value=str(value),
                 )
-        probes = options.get("probes", DEFAULT_PROBES)
+        probes = options.get("probes", AUTO)
+        if probes == AUTO:
+            return cls()
         if isinstance(probes, bool) or not isinstance(probes, int):
             raise _bad_probes(probes)
         if not 2 <= probes <= MOST_PROBES:
@@ -125,50 +135,56 @@ class Search:
 
     def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
         """Where offers have keys: exact, so it comes before all others."""
-        if not isinstance(coupling, KeyedCoupling) or not self.needs <= offered:
+        if not self.needs <= offered:
             return None
-        return Suits(10, "offers lie on integer keys, and a key search is exact")
+        if isinstance(coupling, BasketCoupling):
+            return Suits(10, "one budget buys offers at integer prices: two key searches are exact")
+        if isinstance(coupling, KeyedCoupling):
+            return Suits(10, "offers lie on integer keys, and a key search is exact")
+        return None
 
-    def start(self, coupling: Coupling, warm: State | None) -> SearchState:
-        """Begin with the whole range; a WarmKey only chooses where the first probes lie.
+    def start(self, coupling: Coupling, warm: State | None) -> SearchState | BasketState:
+        """Begin with the whole range; a warm state only chooses where the first probes lie.
 
-        Raises CapabilityMissing unless the coupling is a KeyedCoupling.
+        Raises CapabilityMissing unless the coupling is a KeyedCoupling or a BasketCoupling.
         """
+        if isinstance(coupling, BasketCoupling):
+            return basket.start(coupling, self.probes, warm)
         if not isinstance(coupling, KeyedCoupling):
             raise CapabilityMissing(
-                "solver 'search' needs offers on one axis of integer keys (KeyedCoupling)",
+                "solver 'search' needs offers on integer keys (KeyedCoupling or BasketCoupling)",
                 "choose a domain with keyed offers, or another solver",
                 field="solver.name",
                 value="search",
             )
         first, end = coupling.key_range
-        state = SearchState(coupling, self.probes, first, 0, end, None, (end,))
-        if isinstance(warm, WarmKey) and self.probes >= LEAST_WARM_PROBES:
-            points = _warm_points(state, _rescaled(warm, coupling.key_shift))
-            return replace(state, points=points, before=warm)
-        spread = _spread(first, end, self.probes - 1)
-        return replace(state, points=(end, *spread))
+        probes = self.probes or fewest(end - first, room(end))
+        state = SearchState(coupling, probes, first, 0, end, None, (end,))
+        if isinstance(warm, WarmKey) and probes >= LEAST_WARM_PROBES:
+            points = tiers(first, end, _rescaled(warm, coupling.key_shift), probes)
+            return replace(state, points=points, earlier=_earlier(warm, coupling))
+        return replace(state, points=(end, *spread(first, end, probes - 1)))
 
-    def ask(self, state: SearchState, digest_of: Callable[[Query], str]) -> Query:
+    def ask(self, state: SearchState | BasketState, digest_of: Callable[[Query], str]) -> Query:
         """The depth query of the round that is due."""
-        return Query(
-            kind="depth",
-            after=None,
-            multipliers=None,
-            points=tuple(str(point) for point in state.points),
-        )
+        points = state.points if isinstance(state, SearchState) else basket.points(state)
+        return Query(kind="depth", after=None, multipliers=None, points=tuple(map(str, points)))
 
-    def tell(self, state: SearchState, release: Total | Choice) -> SearchState | Solution:
+    def tell(
+        self, state: SearchState | BasketState, release: Total | Choice
+    ) -> SearchState | BasketState | Solution:
         """Narrow the bracket by one total, or end."""
+        if isinstance(state, BasketState):
+            return basket.tell(state, release)
         coupling = state.coupling
         depths = _read(state, release)
         if depths is None:
-            return _refused(state, "stalled", 0)
+            return refused("stalled", 0)
         end = coupling.key_range[1]
         if state.at_high is None:
             depth = depths[end]
             if coupling.wanted < 1 or depth < max(1, min(coupling.least, coupling.wanted)):
-                return _refused(state, "infeasible", max(0, coupling.wanted - depth))
+                return refused("infeasible", max(0, coupling.wanted - depth))
         if end in state.points and depths[end] < coupling.wanted:
             return _all_depth(state, depths)
         return _next(_narrowed(state, depths), depths)
@@ -177,8 +193,7 @@ class Search:
 def _bad_probes(value: object) -> BadInput:
     return BadInput(
         "the number of probes a round is not usable",
-        f"give a whole number from 2 to {MOST_PROBES}, what one entry holds; {DEFAULT_PROBES} is "
-        "usual",
+        f'give a whole number from 2 to {MOST_PROBES}, what one entry holds, or "auto"',
         field="solver.options.probes",
         value=str(value),
     )
@@ -189,61 +204,48 @@ def _rescaled(warm: WarmKey, shift: int) -> int:
     return warm.key if warm.shift == shift else (warm.key >> warm.shift) << shift
 
 
-def _spread(low: int, high: int, count: int) -> tuple[int, ...]:
-    """At most `count` keys strictly between low and high, as evenly as integers allow."""
-    width = high - low
-    if width - 1 <= count:
-        return tuple(range(low + 1, high))
-    return tuple(low + width * j // (count + 1) for j in range(1, count + 1))
-
-
-def _warm_points(state: SearchState, key: int) -> tuple[int, ...]:
-    """Probes around an earlier key: itself and its successor, then tiers on both sides.
-
-    Tier j steps by (K + 1)^j, so that whatever falls into it takes j more rounds; each tier has
-    half of the probes that are left, so nearness is favoured and the whole range is covered.
-    """
-    first, end = state.low, state.high
-    centre = min(max(key, first), end - 1)
-    step, below, above = 1, centre, centre + 1
-    points = {centre, centre + 1, end}
-    left = (state.probes - 3) // 2
-    while left > 0 and (below > first or above < end):
-        step *= state.probes + 1
-        for _ in range(max(1, left // 2)):
-            below, above, left = below - step, above + step, left - 1
-            points |= {p for p in (below, above) if first < p < end}
-    return (centre, *sorted(points - {centre}))
+def _earlier(warm: WarmKey, coupling: KeyedCoupling) -> tuple[int, int] | None:
+    """The earlier plan's points, where they mean the same today."""
+    if warm.residual is None or warm.shift != coupling.key_shift:
+        return None
+    return warm.key, warm.residual
 
 
 def _read(state: SearchState, release: Total | Choice) -> Depths | None:
-    """A total as depths by key, or None if no integer offers could have given it."""
+    """A total as depths by key, or None if no integer offers could have given it.
+
+    All points of a round but the first are rising.
+    """
     if not isinstance(release, Total) or not release.exact:
         return None
-    values = integers(release.words)
+    values = release.words.tolist()
     if len(values) != len(state.points) + 1:
         return None
-    depths = tuple(sorted(zip(state.points, values[:-1], strict=True)))
-    known = [(state.low, state.at_low), *depths]
+    keys, at = list(state.points[1:]), values[1:-1]
+    place = bisect_left(keys, state.points[0])
+    keys.insert(place, state.points[0])
+    at.insert(place, values[0])
+    agrees = _agrees(keys[0], at[0], state.low, state.at_low)
     if state.at_high is not None:
-        known.append((state.high, state.at_high))
-    known.sort(key=lambda pair: pair[0])
-    falling = any(b[1] < a[1] for a, b in pairwise(known))
-    differing = any(b[1] != a[1] for a, b in pairwise(known) if b[0] == a[0])
-    if falling or differing or min(values) < 0:
+        agrees = agrees and _agrees(state.high, state.at_high, keys[-1], at[-1])
+    if not agrees or values[-1] < 0 or not all(map(le, at, at[1:])):
         return None
-    return Depths(depths, state.points[0], values[-1])
+    return Depths(keys, at, state.points[0], values[-1])
+
+
+def _agrees(key: int, depth: int, lower: int, depth_there: int) -> bool:
+    """Whether two depths can be of the same offers; lower <= key."""
+    return depth == depth_there if key == lower else depth >= depth_there
 
 
 def _narrowed(state: SearchState, depths: Depths) -> SearchState:
     """The bracket after a total: the last probe below what is wanted, the first that reaches it."""
-    wanted = state.coupling.wanted
-    lows = [(state.low, state.at_low), *(pair for pair in depths.at if pair[1] < wanted)]
-    highs = [pair for pair in depths.at if pair[1] >= wanted]
-    if state.at_high is not None:
-        highs.append((state.high, state.at_high))
-    (low, at_low), (high, at_high) = max(lows), min(highs)
-    return replace(state, low=low, at_low=at_low, high=high, at_high=at_high)
+    place = bisect_left(depths.at, state.coupling.wanted)
+    if place:
+        state = replace(state, low=depths.keys[place - 1], at_low=depths.at[place - 1])
+    if place < len(depths.at):
+        state = replace(state, high=depths.keys[place], at_high=depths.at[place])
+    return state
 
 
 def _next(state: SearchState, depths: Depths) -> SearchState | Solution:
@@ -252,8 +254,9 @@ def _next(state: SearchState, depths: Depths) -> SearchState | Solution:
         cost = _value_below(state, depths)
         if cost is not None:
             return _certified(state, cost)
-        return replace(state, points=(state.low,))
-    return replace(state, points=_spread(state.low, state.high, state.probes))
+        return replace(state, points=(state.low,), earlier=None)
+    points = spread(state.low, state.high, state.probes)
+    return replace(state, points=points, earlier=None)
 
 
 def _value_below(state: SearchState, depths: Depths) -> int | None:
@@ -263,22 +266,23 @@ def _value_below(state: SearchState, depths: Depths) -> int | None:
     The anchor may also be the key after `low`: then the units at `low` are taken off again.
     """
     unit_value = state.coupling.unit_value
-    at = dict(depths.at)
-    at.setdefault(state.low, state.at_low)
-    anchor, value = depths.anchor, depths.value_below_anchor
+    keys, at, anchor = depths.keys, depths.at, depths.anchor
+    first = bisect_left(keys, anchor)
     if anchor == state.low + 1:
-        return value - (at[anchor] - state.at_low) * unit_value(state.low)
-    if anchor > state.low or any(key not in at for key in range(anchor, state.low + 1)):
+        return depths.value_below_anchor - (at[first] - state.at_low) * unit_value(state.low)
+    last = bisect_left(keys, state.low)
+    known = last < len(keys) and keys[last] == state.low
+    if anchor > state.low or not known or last - first != state.low - anchor:
         return None
-    steps = range(anchor, state.low)
-    return value + sum((at[key + 1] - at[key]) * unit_value(key) for key in steps)
+    steps = range(first, last)
+    between = sum((at[j + 1] - at[j]) * unit_value(keys[j]) for j in steps if at[j + 1] > at[j])
+    return depths.value_below_anchor + between
 
 
 def _certified(state: SearchState, cost: int) -> Solution:
     coupling = state.coupling
     residual = coupling.wanted - state.at_low
     value = cost + residual * coupling.unit_value(state.low)
-    warm = WarmKey(state.low, coupling.key_shift, residual)
     return Solution(
         status="certified",
         after=None,
@@ -287,8 +291,8 @@ def _certified(state: SearchState, cost: int) -> Solution:
         value=value,
         bound=value,
         shortfall=0,
-        warm=warm,
-        stands=warm == state.before,
+        warm=WarmKey(state.low, coupling.key_shift, residual),
+        stands=state.earlier == (state.low, residual),
     )
 
 
@@ -296,7 +300,7 @@ def _all_depth(state: SearchState, depths: Depths) -> SearchState | Solution:
     """Less is offered than wanted: plan all of it, and say what is missing."""
     end, depth = state.coupling.key_range[1], depths[state.coupling.key_range[1]]
     if depths.anchor != end:
-        return replace(state, high=end, at_high=depth, points=(end,))
+        return replace(state, high=end, at_high=depth, points=(end,), earlier=None)
     value = depths.value_below_anchor
     return Solution(
         status="certified",
@@ -306,18 +310,5 @@ def _all_depth(state: SearchState, depths: Depths) -> SearchState | Solution:
         value=value,
         bound=value,
         shortfall=state.coupling.wanted - depth,
-        warm=None,
-    )
-
-
-def _refused(state: SearchState, status: SolutionStatus, shortfall: int) -> Solution:
-    return Solution(
-        status=status,
-        after=None,
-        multipliers=None,
-        points=(),
-        value=0,
-        bound=0,
-        shortfall=shortfall,
         warm=None,
     )

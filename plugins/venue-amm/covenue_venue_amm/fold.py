@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from covenue_venue_amm.ranges import crossing, refilled
 from covenue_venue_amm.swaps import received
 from covenue_venue_amm.tables import Column, Pools, Trades
 
@@ -69,12 +70,29 @@ class ReserveFold:
         columns = (self._trades.row, self._trades.side, self._trades.paid)
         rows = slice(self._seen, until)
         for row, side, paid in zip(*(column[rows].tolist() for column in columns), strict=True):
+            if row >= self._pools.whole:
+                self._walk(row, side, paid)
+                continue
             held = self._reserves[row].tolist()
             fee = int(self._pools.fee_ppm[row])
             self._put(row, side, paid, received(held[side], held[1 - side], paid, fee))
         self.folded += until - self._seen
         self._seen = until
 
+    def _walk(self, row: int, side: int, paid: int) -> None:
+        """A payment into a pool of ranges: nearest first; what none of them takes is not paid."""
+        rows = self._pools.neighbours[row]
+        fee = int(self._pools.fee_ppm[row])
+        for place in reversed(rows) if side == 0 else rows:
+            held, floors = self._reserves[place].tolist(), self._pools.floors[place].tolist()
+            taken, got = crossing(held[side], held[1 - side], floors[1 - side], paid, fee)
+            self._put(place, side, taken, got)
+            paid -= taken
+
     def _put(self, row: int, side: int, paid: int, got: int) -> None:
-        self._reserves[row, side] += paid
-        self._reserves[row, 1 - side] -= got
+        left = int(self._reserves[row, 1 - side]) - got
+        if row < self._pools.whole:
+            self._reserves[row, side] += paid
+        elif got:
+            self._reserves[row, side] = refilled(self._pools.product(row), left)
+        self._reserves[row, 1 - side] = left

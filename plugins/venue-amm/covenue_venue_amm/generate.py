@@ -7,6 +7,7 @@ and decimals. Source: solvers.md, section 6, family 1, kind market.
 """
 
 from collections.abc import Iterable, Sequence
+from math import isqrt
 from pathlib import Path
 
 import click
@@ -14,11 +15,12 @@ import numpy as np
 
 from covenue.errors import BadInput, CovenueError, OutputExists
 from covenue.hooks.tables import is_name
+from covenue_venue_amm.ranges import FIXED_BITS
 from covenue_venue_amm.swaps import WHOLE
-from covenue_venue_amm.tables import ASSET_COLUMNS, POOL_COLUMNS, TRADE_COLUMNS
+from covenue_venue_amm.tables import ASSET_COLUMNS, POOL_COLUMNS, RANGE_COLUMNS, TRADE_COLUMNS
 
 FAMILY = int.from_bytes(b"pool", "big")
-ASSETS, POOLS, TRADES = 1, 2, 3
+ASSETS, POOLS, TRADES, RANGES = 1, 2, 3, 4
 REFERENCE_COLUMNS = ("asset", "reference")
 SECOND = 1_000_000_000
 FEES_PPM = (100, 500, 3_000, 10_000)
@@ -26,6 +28,11 @@ DECIMALS = (10, 11)
 VALUE_LEAST, DOUBLINGS = 100, 12
 GRAIN = 2**20
 SHARES = 100_000
+WIDTHS_PPM = (2_000, 10_000, 50_000)
+OUTER = 4
+THIN = (12, 4, 12)
+"""A pool of ranges: one of half width w around its middle, and one on either side to 4 w; the
+liquidity of each is that of the whole pool over these. Root prices have these widths."""
 Line = Sequence[str]
 
 
@@ -40,29 +47,29 @@ def generate(
     seconds: int = 0,
     trades_per_second: int = 0,
     mispricing_bps: int = 100,
+    concentrated: int = 0,
 ) -> None:
     """Write `assets.csv`, `references.csv`, `pools.csv` and `trades.csv` into the new folder `out`.
 
     seed: the party's own. asset_seed: of marks and decimals, equal for parties that share assets.
     start: time of the first possible trade, ns. mispricing_bps: standard deviation of a pool's
     price from the marks. A trade pays at most 1 % of what the pool held at the start.
-    Raises OutputExists, BadInput.
+    concentrated: how many pools, the last ones, are ranges of concentrated liquidity instead, in
+    `ranges.csv`. Raises OutputExists, BadInput.
     """
     _check_assets(assets)
     marks = _Marks(len(assets), asset_seed)
     drawn = _Pools(pools, marks, seed, mispricing_bps)
-    _write(
-        out,
-        {
-            "assets": [ASSET_COLUMNS, *marks.assets(assets)],
-            "references": [REFERENCE_COLUMNS, *marks.references(assets)],
-            "pools": [POOL_COLUMNS, *drawn.rows(assets)],
-            "trades": [
-                TRADE_COLUMNS,
-                *drawn.trades(assets, seed, start, seconds, trades_per_second),
-            ],
-        },
-    )
+    whole = max(0, pools - concentrated)
+    tables: dict[str, list[Line]] = {
+        "assets": [ASSET_COLUMNS, *marks.assets(assets)],
+        "references": [REFERENCE_COLUMNS, *marks.references(assets)],
+        "pools": [POOL_COLUMNS, *drawn.rows(assets, whole)],
+        "ranges": [RANGE_COLUMNS, *drawn.ranges(assets, seed, whole)],
+        "trades": [TRADE_COLUMNS, *drawn.trades(assets, seed, start, seconds, trades_per_second)],
+    }
+    needed = {"pools": bool(whole), "ranges": whole < pools}
+    _write(out, {name: rows for name, rows in tables.items() if needed.get(name, True)})
 
 
 def asset_names(text: str) -> tuple[str, ...]:
@@ -115,13 +122,26 @@ class _Pools:
         units = value * WHOLE * int(10 ** self._marks.decimals[asset]) * factor
         return units // (self._marks.worth[asset] * whole)
 
-    def rows(self, names: Sequence[str]) -> Iterable[Line]:
-        """Rows of the table of pools."""
-        for number, ((a, b), held, fee) in enumerate(
-            zip(self.sides, self.reserves, self.fees, strict=True)
-        ):
+    def rows(self, names: Sequence[str], whole: int) -> Iterable[Line]:
+        """Rows of the table of pools: the first ones."""
+        columns = (self.sides[:whole], self.reserves[:whole], self.fees[:whole])
+        for number, ((a, b), held, fee) in enumerate(zip(*columns, strict=True)):
             amounts = (self._amount(held[0], a), self._amount(held[1], b))
             yield (_pool(number), names[a], names[b], *amounts, str(fee))
+
+    def ranges(self, names: Sequence[str], seed: int, whole: int) -> Iterable[Line]:
+        """Rows of the table of ranges, of all other pools: three a pool, where its price lies."""
+        random = _random(RANGES, seed, len(self.sides))
+        for number in range(whole, len(self.sides)):
+            (a, b), (held_a, held_b) = self.sides[number], self.reserves[number]
+            liquidity, root = isqrt(held_a * held_b), isqrt((held_b << 2 * FIXED_BITS) // held_a)
+            width = WIDTHS_PPM[int(random.integers(0, len(WIDTHS_PPM)))]
+            middle = root * (WHOLE + int(random.integers(-2 * width, 2 * width))) // WHOLE
+            steps = (-OUTER * width, -width, width, OUTER * width)
+            ends = [middle * (WHOLE + step) // WHOLE for step in steps]
+            for lower, upper, part in zip(ends, ends[1:], THIN, strict=False):
+                fixed = (_pool(number), names[a], names[b], str(self.fees[number]))
+                yield (*fixed, str(root), str(lower), str(upper), str(liquidity // part))
 
     def trades(
         self, names: Sequence[str], seed: int, start: int, seconds: int, per_second: int
@@ -213,6 +233,9 @@ NATURAL = click.IntRange(min=0)
     type=click.IntRange(0, 1_000),
     default=100,
     help="Standard deviation of a pool's price from the marks.",
+)
+@click.option(
+    "--concentrated", type=NATURAL, default=0, help="How many pools, the last ones, are ranges."
 )
 def main(assets: str, out: Path, **numbers: int) -> None:
     """Write a party's folder of pools, deterministically."""

@@ -1,7 +1,7 @@
 """The adapter: pins the reserves of all pools, and swaps with them on paper."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from covenue.errors import StateStale
@@ -22,6 +22,7 @@ from covenue_contracts.local import Actions, Outcome, Swap, SwapFill
 from covenue_venue_amm.fold import OwnSwap, ReserveFold
 from covenue_venue_amm.journal import FORMAT
 from covenue_venue_amm.options import parse_options
+from covenue_venue_amm.ranges import crossing, is_used_up, refilled
 from covenue_venue_amm.swaps import received
 from covenue_venue_amm.tables import NATIVE_MAX, Column, Pools, read_pools, read_trades
 
@@ -34,6 +35,16 @@ class _Attempt:
     own: list[OwnSwap] = field(default_factory=list)
     fills: list[SwapFill] = field(default_factory=list)
     short: str = ""
+
+    def make(self, number: int, swap: OwnSwap, filled: int) -> None:
+        """Move the reserves, and note the swap and its fill.
+
+        filled: the reserve that was paid into, as the swap leaves it.
+        """
+        self.reserves[swap.row, swap.side] = filled
+        self.reserves[swap.row, 1 - swap.side] -= swap.received
+        self.own.append(swap)
+        self.fills.append(SwapFill(swap=number, paid=str(swap.paid), received=str(swap.received)))
 
 
 class PoolVenue:
@@ -51,6 +62,7 @@ class PoolVenue:
         self._pools = read_pools(folder)
         self._trades = read_trades(folder, self._pools, self._options.since)
         self._fold = ReserveFold(self._pools, self._trades)
+        self._names = tuple(self._pools.rows)
         self._fixed = _fixed_parts(self._options.venue, self._pools)
         self._journal = Journal(self._options.journal, FORMAT, self._source())
 
@@ -64,17 +76,20 @@ class PoolVenue:
         state = PoolBatch(
             self._options.venue,
             self._pools.assets,
-            tuple(self._pools.rows),
+            self._names,
             self._pools.sides,
             reserves,
             self._pools.fee_ppm,
             own_clock(heard),
+            _available(self._pools, reserves),
         )
         return Snapshot(POOL_SET, as_of, self._digest(reserves), state, pack_pools(state))
 
     def apply(self, order: str, actions: Actions, valid_until: int, now: int) -> Sequence[Outcome]:
         """Make the swaps in their order, each all or nothing, once an order id.
 
+        Those that pay one side of ranges of one pool are made in order of price. A range takes no
+        more than it needs to give all that it has.
         The outcome is in the journal before it is returned; the same id again returns it.
         """
         return self._journal.once(order, lambda: self._execute(order, actions, valid_until, now))
@@ -88,7 +103,8 @@ class PoolVenue:
         time = self._trades.time
         return {
             "venue": self._options.venue,
-            "pools": len(self._pools.rows),
+            "pools": self._pools.whole + len(self._pools.ranges),
+            "ranges": len(self._pools.rows) - self._pools.whole,
             "assets": len(self._pools.assets),
             "trades": len(time),
             "first_time": str(int(time[0])) if len(time) else None,
@@ -123,7 +139,7 @@ class PoolVenue:
         )
 
     def _digest(self, reserves: Column) -> str:
-        """SHA-256 over length-prefixed kind, venue, assets, pools, sides, fees and reserves.
+        """SHA-256 over length-prefixed kind, venue, assets, pools, sides, fees, floors, reserves.
 
         Nothing of the path or of the instant enters: equal states have equal digests anywhere.
         """
@@ -155,8 +171,8 @@ class PoolVenue:
         except StateStale as error:
             return refused(order, f"pools unusable: {error.what}")
         attempt = _Attempt(self._fold.at(instant, own).copy())
-        for number, swap in enumerate(actions.swaps):
-            short = self._swap(attempt, number, swap, instant)
+        for number in _in_price_order(actions.swaps, self._pools):
+            short = self._swap(attempt, number, actions.swaps[number], instant)
             attempt.short = attempt.short or short
         outcome = outcome_of(order, (), tuple(attempt.fills), attempt.short)
         return Applied(outcome, tuple(attempt.own))
@@ -172,21 +188,69 @@ class PoolVenue:
         paid, held = int(swap.paid), attempt.reserves[row].tolist()
         if not paid:
             return "nothing is paid"
+        if row >= self._pools.whole:
+            return self._cross(attempt, number, swap, OwnSwap(instant, row, side, paid, 0))
         if held[side] + paid >= NATIVE_MAX:
             return f"the pool {swap.pool} would hold more than it can count"
         got = received(held[side], held[other], paid, int(self._pools.fee_ppm[row]))
         if is_too_little(got, swap):
             return f"less than the least from the pool {swap.pool}"
-        attempt.reserves[row, side] += paid
-        attempt.reserves[row, other] -= got
-        attempt.own.append(OwnSwap(instant, row, side, paid, got))
-        attempt.fills.append(SwapFill(swap=number, paid=str(paid), received=str(got)))
+        attempt.make(number, OwnSwap(instant, row, side, paid, got), held[side] + paid)
+        return ""
+
+    def _cross(self, attempt: _Attempt, number: int, swap: Swap, wanted: OwnSwap) -> str:
+        """The same with one range of a pool, which lies at the pool's price."""
+        row, side = wanted.row, wanted.side
+        fee, floors = int(self._pools.fee_ppm[row]), self._pools.floors
+        for nearer in self._pools.nearer(row, side):
+            held = attempt.reserves[nearer].tolist()
+            if not is_used_up(held[side], held[1 - side], int(floors[nearer, 1 - side]), fee):
+                return f"a nearer range than {swap.pool} is not used up"
+        held = attempt.reserves[row].tolist()
+        floor = int(floors[row, 1 - side])
+        taken, got = crossing(held[side], held[1 - side], floor, wanted.paid, fee)
+        if not got:
+            return f"the range {swap.pool} gives nothing for this"
+        if is_too_little(got, swap):
+            return f"less than the least from the range {swap.pool}"
+        own = replace(wanted, paid=taken, received=got)
+        attempt.make(number, own, refilled(self._pools.product(row), held[1 - side] - got))
         return ""
 
 
 def is_too_little(got: int, swap: Swap) -> bool:
     """Whether a swap would get less than it asks for at least."""
     return got < int(swap.least)
+
+
+def _in_price_order(swaps: Sequence[Swap], pools: Pools) -> list[int]:
+    """Numbers of swaps as they are made: ranges of one pool, paid on one side, nearest first.
+
+    They share the places that they had in the order; all others keep theirs.
+    """
+    places: dict[tuple[int, str], list[int]] = {}
+    for number, swap in enumerate(swaps):
+        row = pools.rows.get(swap.pool, -1)
+        if row >= pools.whole:
+            places.setdefault((pools.neighbours[row].start, swap.pays), []).append(number)
+    ordered = list(range(len(swaps)))
+    for (first, pays), numbers in places.items():
+        is_rising = pools.side(first, pays) == 1
+        nearest = sorted(
+            numbers, key=lambda number: pools.rows[swaps[number].pool], reverse=not is_rising
+        )
+        for place, number in zip(numbers, nearest, strict=True):
+            ordered[place] = number
+    return ordered
+
+
+def _available(pools: Pools, reserves: Column) -> Column | None:
+    """What each side can pay out, where some rows are ranges."""
+    if not pools.ranges:
+        return None
+    available = reserves - pools.floors
+    available.flags.writeable = False
+    return available
 
 
 def _fixed_parts(venue: str, pools: Pools) -> tuple[bytes, ...]:
@@ -198,6 +262,7 @@ def _fixed_parts(venue: str, pools: Pools) -> tuple[bytes, ...]:
         canonical(list(pools.rows)),
         pools.sides.astype("<i8").tobytes(),
         pools.fee_ppm.astype("<i8").tobytes(),
+        *((pools.floors.astype("<i8").tobytes(),) if pools.ranges else ()),
     )
 
 
