@@ -4,9 +4,10 @@ import pytest
 
 from covenue.bridge.energibridge import EnergiBridge
 from covenue_domain_arbitrage.dialect import ARBSPHERE
+from covenue_domain_execution.dialect import EXPROVE
 from covenue_domain_routing.dialect import EXOROUTE
 
 
 @pytest.fixture(scope="session")
 def bridge() -> EnergiBridge:
-    return EnergiBridge((EXOROUTE, ARBSPHERE))
+    return EnergiBridge((EXOROUTE, ARBSPHERE, EXPROVE))

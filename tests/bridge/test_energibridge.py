@@ -38,7 +38,7 @@ ENTRY = {
     "clock": CLOCK,
     "refs": [],
 }
-NAMES = ("canonical", "arbsphere", "exoroute")
+NAMES = ("canonical", "arbsphere", "exoroute", "exprove")
 
 
 def known(kind: str = "privacy-budget/v1", body: Any = None, **metadata: Any) -> Message:

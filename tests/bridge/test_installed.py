@@ -41,10 +41,10 @@ def unimportable() -> None:
     raise PluginBroken("plugin fails at import", "repair it")
 
 
-def test_the_installed_domains_speak_exoroute_and_arbsphere() -> None:
+def test_the_installed_domains_speak_their_systems_dialects() -> None:
     found = speakers(Registry())
     assert [speaker.error for speaker in found] == [None] * len(found)
-    assert {"exoroute", "arbsphere"} <= set(bridge_of(found).names)
+    assert {"exoroute", "arbsphere", "exprove"} <= set(bridge_of(found).names)
 
 
 def test_a_broken_domain_does_not_silence_the_others() -> None:

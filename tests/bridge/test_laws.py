@@ -15,7 +15,7 @@ from covenue.bridge.energibridge import EnergiBridge
 from covenue.bridge.messages import Message
 from covenue.errors import BadInput
 
-NAMES = ("canonical", "arbsphere", "exoroute")
+NAMES = ("canonical", "arbsphere", "exoroute", "exprove")
 Law = Callable[[Message], None]
 
 
@@ -110,7 +110,7 @@ def canonical_or_refused(bridge: EnergiBridge, message: Message) -> Message | Ba
         return error
 
 
-@pytest.mark.parametrize("name", ["arbsphere", "exoroute"])
+@pytest.mark.parametrize("name", ["arbsphere", "exoroute", "exprove"])
 def test_whatever_a_dialect_accepts_after_an_edit_comes_back_as_it_was(
     bridge: EnergiBridge, name: str
 ) -> None:

@@ -28,6 +28,7 @@ from covenue.hooks.dialects import (
     respelled,
 )
 from covenue_domain_arbitrage.dialect import ARBSPHERE
+from covenue_domain_execution.dialect import EXPROVE
 from covenue_domain_routing.dialect import EXOROUTE
 
 METADATA = EXOROUTE.metadata
@@ -271,6 +272,7 @@ SOUND = {
     "no messages at all": speaking(),
     "exoroute": EXOROUTE,
     "arbsphere": ARBSPHERE,
+    "exprove": EXPROVE,
 }
 
 

@@ -58,7 +58,7 @@ def test_reasons_of_hostile_parties_fit_a_text() -> None:
 def test_a_run_whose_budget_ends_says_so_in_its_status_and_summary(
     tmp_path: Path,
 ) -> None:
-    text = scenario_text().replace("exact_max = 500", "exact_max = 5")
+    text = scenario_text().replace("exact_max = 500", "exact_max = 1")
     text = text.partition('[[order]]\nmode = "executed"')[0] + "".join(
         f"[[party]]{part}" for part in text.split("[[party]]")[1:]
     )

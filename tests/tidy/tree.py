@@ -55,6 +55,7 @@ def settings(folder: Path) -> dict[str, Any]:
 
 
 def requirement_paths(listing: str) -> tuple[Path, ...]:
-    """The folders that starter.txt or all.txt names."""
+    """The folders that starter.txt or all.txt names, without their extras."""
     lines = (ROOT / listing).read_text(encoding="utf-8").splitlines()
-    return tuple((ROOT / line).resolve() for line in lines if line.startswith("."))
+    folders = (line.partition("[")[0] for line in lines if line.startswith("."))
+    return tuple((ROOT / folder).resolve() for folder in folders)
