@@ -66,7 +66,7 @@ system_packages() {
 
 step_format() { ruff format --check --quiet . || { ruff format --diff --quiet . | head -n 60; return 1; }; }
 step_lint() { ruff check --quiet . && python -m tests.tidy.sizes; }
-step_types() { mypy contracts/covenue_contracts core/covenue plugins/*/covenue_* tests; }
+step_types() { mypy contracts/covenue_contracts core/covenue plugins/*/covenue_* tests benchmarks; }
 step_layers() { lint-imports --no-logo; }
 step_schemas() {
   python -m covenue_contracts.export --check && python -m covenue.testing.manifests --check

@@ -56,6 +56,7 @@ def environment_of(peer: str) -> Environment:
     with (cache() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / READY).exists():
+            print(f"making the environment of {wanted.name}, once: {place}", file=sys.stderr)
             problem = _made(place, wanted)
             if problem:
                 return Environment("", problem)

@@ -20,7 +20,7 @@ from covenue_solver_proximal import Proximal
 GRID = 2**40
 INSTRUMENTS_MOST = 199
 SCALE_BITS = tuple(range(26, 11, -1))
-WIDTHS = (12, 15, 19)
+WIDTHS = (12, 14, 16, 18, 20, 22)
 SLOPE_LESS = 16
 SLOPE_MOST = 16
 BAND = 2

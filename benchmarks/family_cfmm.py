@@ -20,7 +20,7 @@ from covenue_solver_dual import Dual
 AT_NO_TIME = ClockStamp(venue_time=None, local_time="0", clock="none", offset="0", half_width="0")
 SCALE_BITS = tuple(range(32, 15, -1))
 REFERENCE_DIGITS = 15
-TOKENS_LEAST, TOKENS_MOST = 2, 200
+TOKENS_LEAST, TOKENS_MOST = 2, 1000
 
 
 def check(n: int, m: int | None) -> None:

@@ -22,6 +22,8 @@ TIGHT = 1e-6
 ITERATIONS_MOST = 100_000
 CFMMROUTER = {"maxcor": 5, "factr": 1e1, "pgtol": 1e-5}
 SCALED = {"maxcor": 10, "factr": 1e1, "pgtol": 1e-9}
+WITH_PLAN = ("optimal", "optimal_inaccurate")
+"""What cvxpy says where there are values to take."""
 RIDGE = 2**16
 """Multipliers of L-BFGS-B stay within this factor of the references."""
 
@@ -153,8 +155,9 @@ class CvxpyModel:
             warnings.simplefilter("ignore")
             problem.solve(solver="CLARABEL", max_threads=1)
         spent = perf_counter() - began
-        steps = problem.solver_stats.num_iters
-        return shaped(self.instance, Answer(spent, problem.status, plan(), int(steps or 0)), 1.0)
+        steps = int(problem.solver_stats.num_iters or 0)
+        found = plan() if problem.status in WITH_PLAN else None
+        return shaped(self.instance, Answer(spent, problem.status, found, steps), 1.0)
 
 
 def _cvxpy_pools(inst: Cfmm) -> tuple[Any, Callable[[], Reals]]:

@@ -72,15 +72,19 @@ class Contender:
 
     def turn(self, wanted: str, seconds: float, **details: Any) -> None:
         """One more answer; a peer that fails or is late says so and gets no further turn."""
-        if self.child is None:
-            return
+        told = self.said(wanted, seconds, **details)
+        if told is not None:
+            self.answers.append(told)
+            self.is_slow = told["ms"] > LONG_MS
+
+    def said(self, wanted: str, seconds: float, **details: Any) -> dict[str, Any] | None:
+        """What the child says, or None where it has ended."""
         try:
-            self.answers.append(self.child.ask(wanted, seconds, **details))
+            return None if self.child is None else self.child.ask(wanted, seconds, **details)
         except Died as end:
             self.problem = str(end)
             self.child = None
-            return
-        self.is_slow = self.answers[-1]["ms"] > LONG_MS
+            return None
 
     @property
     def is_done(self) -> bool:
@@ -89,8 +93,13 @@ class Contender:
 
 
 def measure(wanted: Wanted) -> dict[str, Any]:
-    """All figures of one instance. Raises BadInput on a size or name that is none."""
+    """All figures of one instance.
+
+    Raises BadInput on a size or name that is none, Died where our own side cannot go on.
+    """
+    _check(wanted)
     raw = drawn(wanted.family, wanted.kind, wanted.n, wanted.m, wanted.seed, wanted.levels)
+    names = chosen(wanted)
     instance = quantised(raw)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as closing:
         path = str(Path(folder) / "instance.npz")
@@ -104,7 +113,7 @@ def measure(wanted: Wanted) -> dict[str, Any]:
             return child
 
         ours = started(sys.executable, "our_child", wanted.family, path, sort)
-        peers = [_contender(name, wanted, (path, sort), started) for name in chosen(wanted)]
+        peers = [_contender(name, wanted, (path, sort), started) for name in names]
         times = [ours.ask("cold", OUR_SECONDS)["ms"]]
         for turn in range(wanted.repeats):
             times.append(ours.ask("cold", OUR_SECONDS)["ms"])
@@ -122,6 +131,25 @@ def measure(wanted: Wanted) -> dict[str, Any]:
             told["kernel_overhead"] = ours.ask("overhead", OUR_SECONDS)
         told["versions"] = {**facts["versions"], **_versions(peers)}
     return {**told, "instance": _address(wanted, raw)}
+
+
+def _check(wanted: Wanted) -> None:
+    """Refuse counts that measure nothing. Raises BadInput."""
+    counts = (
+        ("--repeats", wanted.repeats),
+        ("--replans", wanted.replans),
+        ("--levels", 1 if wanted.levels is None else wanted.levels),
+    )
+    for option, value in counts:
+        if value < 1:
+            raise BadInput("a count does not fit", "give 1 or more", field=option, value=str(value))
+    if not wanted.peer_seconds > 0.0:
+        raise BadInput(
+            "a peer has no time",
+            "give more than 0 seconds",
+            field="--peer-seconds",
+            value=str(wanted.peer_seconds),
+        )
 
 
 def chosen(wanted: Wanted) -> tuple[str, ...]:
@@ -167,8 +195,8 @@ def _take_turn(peer: Contender, wanted: Wanted, turn: int) -> None:
         peer.turn("follow", wanted.peer_seconds, count=wanted.replans)
     else:
         peer.turn("solve", wanted.peer_seconds)
-    if turn == 0 and peer.child is not None:
-        facts = peer.child.ask("facts", wanted.peer_seconds)
+    facts = peer.said("facts", wanted.peer_seconds) if turn == 0 else None
+    if facts is not None:
         peer.version, peer.peak_mb = facts["version"], facts["peak_mb"]
 
 
@@ -297,7 +325,7 @@ def parsed(arguments: Sequence[str]) -> tuple[Wanted, argparse.Namespace]:
     peers = tuple(name for name in given.peers.split(",") if name)
     return Wanted(
         given.family, given.kind, given.n, given.m, given.seed, given.levels,
-        max(1, given.repeats), max(1, given.replans), peers, given.peer_seconds,
+        given.repeats, given.replans, peers, given.peer_seconds,
         environments=not given.no_environments, overhead=given.overhead,
     ), given  # fmt: skip
 
@@ -314,13 +342,16 @@ def lines(told: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure and print; 2 with advice when the wish cannot be met."""
+    """Measure and print; 2 with advice when the wish cannot be met, 1 when our own side ends."""
     wanted, given = parsed(arguments)
     try:
         told = measure(wanted)
     except BadInput as refused:
         print(refused, file=sys.stderr)
         return 2
+    except Died as end:
+        print(f"our own side: {end}\nadvice: give a smaller --n or --m", file=sys.stderr)
+        return 1
     print(json.dumps(told, indent=2) if given.json else lines(told))
     return 0
 

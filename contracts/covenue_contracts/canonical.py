@@ -6,13 +6,16 @@ No floats, integers within 2^53 - 1, ASCII keys, valid UTF-8, bounded depth. A r
 
 import hashlib
 import json
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from covenue_contracts.contract import SAFE_INTEGER, Contract
 
 MAX_DEPTH = 16
+_TEXT = frozenset({str})
 C = TypeVar("C", bound=Contract)
 
 
@@ -38,15 +41,22 @@ def check_profile(value: Any, where: str = "", depth: int = 0) -> None:
     elif isinstance(value, str):
         _check_text(value, where)
     elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
+        is_plain = depth < MAX_DEPTH and _are_plain_texts(value)
+        for index, item in enumerate(() if is_plain else value):
             check_profile(item, f"{where}/{index}", depth + 1)
     elif isinstance(value, dict):
-        for key, item in value.items():
+        is_plain = _are_plain_texts(value) and _are_plain_texts(value.values())
+        for key, item in () if is_plain and depth < MAX_DEPTH else value.items():
             if not isinstance(key, str) or not key.isascii():
                 raise ProfileBroken(where, f"key {key!r} is not ASCII text")
             check_profile(item, f"{where}/{key}", depth + 1)
     else:
         raise ProfileBroken(where, f"{type(value).__name__} is not in the profile")
+
+
+def _are_plain_texts(values: Collection[Any]) -> bool:
+    """Whether all are ASCII texts, found without a call for each: long rows of amounts are."""
+    return _TEXT.issuperset(map(type, values)) and "".join(values).isascii()
 
 
 def _check_text(value: str, where: str) -> None:
@@ -60,8 +70,18 @@ def canonical(value: Any) -> bytes:
     """Encode a document of the profile, or a contract, as its one canonical byte string."""
     document = value.model_dump(mode="json") if isinstance(value, Contract) else value
     check_profile(document)
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8")
+    return to_json(_in_order(document))
+
+
+def _in_order(value: Any) -> Any:
+    """The document with the keys of every object in order; the encoder keeps what it is given."""
+    if isinstance(value, dict):
+        if _are_plain_texts(value.values()):
+            return dict(sorted(value.items()))
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    if isinstance(value, list | tuple) and not _are_plain_texts(value):
+        return [_in_order(item) for item in value]
+    return value
 
 
 def parse(data: bytes) -> Any:
@@ -80,8 +100,14 @@ def parse(data: bytes) -> Any:
 
 def parse_as(model: type[C], data: bytes) -> C:
     """Decode canonical bytes as `model`; raises ProfileBroken or pydantic's ValidationError."""
-    parse(data)
-    return model.model_validate_json(data)
+    try:
+        value = model.model_validate_json(data)
+    except ValidationError:
+        parse(data)  # what is not canonical is refused as that, whatever else is wrong with it
+        raise
+    if canonical(value) != data:
+        parse(data)
+    return value
 
 
 def digest(value: Any, tag: str = "") -> str:

@@ -6,7 +6,7 @@ party is the same as if it were not.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from numbers import Real
 from pathlib import Path
 from typing import Any, cast
@@ -24,18 +24,19 @@ from covenue.identity.consents import agreed
 from covenue.identity.roster import make_roster
 from covenue.ledger.audit_log import AuditLog
 from covenue.privacy.guards import remembered
-from covenue.registry.load import Registry
+from covenue.registry.load import Registry, installed
 from covenue.registry.negotiate import check_contracts, check_needs, check_privacy
 from covenue.rounds import coordinator, node_state
 from covenue.rounds.choosing import AUTO, choose
 from covenue.rounds.clocks import RecordedClock
+from covenue.rounds.delta_sync import read_entry
 from covenue.rounds.identities import Identity, demo_identity
 from covenue.rounds.opened import traffic
 from covenue.rounds.parts import domain_of, mechanism_of, solver_of
 from covenue.rounds.run import CoordinatorProcess, NodeProcess, follower, open_budgets
 from covenue_contracts.canonical import sha256
 from covenue_contracts.catalogue import schema_digest
-from covenue_contracts.contract import Scalar
+from covenue_contracts.contract import Contract, Scalar
 from covenue_contracts.local import Actions, Outcome
 from covenue_contracts.plan import (
     CohortPolicy,
@@ -215,7 +216,7 @@ class Warm:
     def __init__(
         self, parties: tuple[str, ...], solver: str, privacy: tuple[str, ...], ledger: str | Path
     ) -> None:
-        self._registry = Registry()
+        self._registry = installed()
         self._parties = parties
         self._solver = solver
         self._privacy = privacy
@@ -251,7 +252,8 @@ class Warm:
         built = self._build(goal, domain, coupling, problems, configs)
         if self._solver == AUTO:
             shared = domain.coupling(goal, self.members) if domain is not None else coupling
-            self._solver = choose(self._registry, cast("Coupling", shared), built).name
+            shared = cast("Coupling", shared)
+            self._solver = choose(self._registry, shared, built, self._privacy).name
         solver = solver_of(self._registry, self._solver, solver_options)
         check_needs(solver, built, self._solver, self._registry.names("solvers"))
         self._check_privacy(solver.needs)
@@ -443,7 +445,8 @@ class Warm:
         before: int,
         tol: float,
     ) -> PlanResult:
-        bodies = [entry.body for entry in self._log.entries(before)]
+        entries = [read_entry(raw) for raw in self._log.raw(before)]
+        bodies = [entry.body for entry in entries]
         voided = next((body.reason for body in bodies if isinstance(body, PlanVoid)), None)
         if voided is not None:
             raise BadInput(f"the plan is void: {voided}", "check problems and solver options")
@@ -460,7 +463,7 @@ class Warm:
             actions[name], words, _ = built[name].commit(query, Memory(kept), delta.plan)
             rows.append(words)
         coordinates = built[self._parties[0]].space.names[: len(goal.remaining)]
-        sent = traffic(self._log, before)
+        sent = traffic(self._log, entries)
         names = {self._members[name].did: name for name in self._parties}
         gap, bound = int(delta.gap), int(delta.bound)
         return PlanResult(
@@ -556,14 +559,36 @@ def _safe(name: str) -> str:
 
 
 def _state_digest(given: Any) -> str:
-    if hasattr(given, "answer"):
-        return sha256(b"covenue/given/1", repr(given).encode())
-    if isinstance(given, Mapping):
-        parts = (f"{key!r}={_state_digest(given[key])}" for key in sorted(given, key=repr))
-        return sha256(b"covenue/given/1", "\n".join(parts).encode())
-    array = np.asarray(given)
-    body = array.tobytes() if array.dtype != object else repr(array.tolist()).encode()
-    return sha256(b"covenue/given/1", str(array.dtype).encode(), repr(array.shape).encode(), body)
+    """Equal for equal data, and other for other data, down to the last number of an array."""
+    return sha256(b"covenue/given/1", *_state_parts(given))
+
+
+def _state_parts(given: Any) -> Iterator[bytes]:
+    if isinstance(given, Contract):
+        yield from (given.kind_name.encode(), given.model_dump_json().encode())
+    elif isinstance(given, Mapping):
+        for key in sorted(given, key=repr):
+            yield f"{key!r}={_state_digest(given[key])}".encode()
+    elif is_dataclass(given):
+        yield type(given).__qualname__.encode()
+        for each in fields(given):
+            yield f"{each.name}={_state_digest(getattr(given, each.name))}".encode()
+    elif isinstance(given, tuple) and given and not isinstance(given[0], int | float | list):
+        yield from _row_parts(given)
+    elif hasattr(given, "answer"):
+        yield repr(given).encode()
+    else:
+        array = np.asarray(given)
+        body = array.tobytes() if array.dtype != object else repr(array.tolist()).encode()
+        yield from (str(array.dtype).encode(), repr(array.shape).encode(), body)
+
+
+def _row_parts(row: tuple[Any, ...]) -> Iterator[bytes]:
+    """Of names, their text, which is quick; else of every item by itself."""
+    if isinstance(row[0], str):
+        yield repr(row).encode()
+    else:
+        yield from (_state_digest(item).encode() for item in row)
 
 
 def _table(

@@ -55,13 +55,13 @@ def told_by_equal_digests() -> tuple[dict[str, list[bool]], dict[str, list[bool]
     return told, truth
 
 
-def one_nonce_a_plan(turn: Any, asked: QueryAsked, planned: Actions) -> str:
+def one_nonce_a_plan(turn: Any, asked: QueryAsked, planned: bytes) -> str:
     nonce = derive(turn.own.master, b"commitment", asked.plan.encode())
-    return sha256(b"covenue/commitment/1", nonce, canonical(planned))
+    return sha256(b"covenue/commitment/1", nonce, planned)
 
 
-def nonce_of_public_things(turn: Any, asked: QueryAsked, planned: Actions) -> str:
-    return sha256(b"covenue/commitment/1", b"", canonical(planned))
+def nonce_of_public_things(turn: Any, asked: QueryAsked, planned: bytes) -> str:
+    return sha256(b"covenue/commitment/1", b"", planned)
 
 
 def test_equal_actions_of_two_rounds_have_different_commitments() -> None:

@@ -9,6 +9,7 @@ from tests.attacks.forger import Forger, refusal
 from covenue.identity.keys import derive
 from covenue.rounds import participant
 from covenue.rounds.messages import opened_digest, plan_id, round_context
+from covenue_contracts.canonical import canonical
 from covenue_contracts.envelope import Join
 from covenue_contracts.local import Actions
 from covenue_contracts.plan import PlanClose, PlanOpen
@@ -151,7 +152,7 @@ def committed(forger: Forger, rounds: tuple[int, int]) -> list[str]:
     """A node's commitments to the same actions in two rounds."""
     index = next(i for i in range(3) if forger.cohort.did(i) == forger.dids[0])
     own = forger.cohort.node(index)._fold.own
-    actions = Actions(plan=forger.plan.plan, unit="1", legs=(), swaps=())
+    actions = canonical(Actions(plan=forger.plan.plan, unit="1", legs=(), swaps=()))
     found = []
     for number in rounds:
         asked = forger.ask(number, forger.dids, kind="commit", points=("4", "0"), width=1)

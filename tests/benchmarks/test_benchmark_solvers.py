@@ -102,8 +102,12 @@ ADVICE = {
     "an unknown kind": (("--family", "cfmm", "--n", "9", "--kind", "calm"), "random, market"),
     "no venues": (("--family", "arb", "--n", "0"), "give 1 or more"),
     "a negative seed": (("--family", "cfmm", "--n", "9", "--seed", "-1"), "give 0 or more"),
-    "too many tokens": (("--family", "cfmm", "--n", "100000"), "give --m 200"),
+    "too many tokens": (("--family", "cfmm", "--n", "1000000"), "give --m 1000"),
     "too many slices": (("--family", "vwap", "--n", "9", "--m", "900"), "from 2 to 200"),
+    "no repeats": (("--family", "sor", "--n", "9", "--repeats", "0"), "give 1 or more"),
+    "no re-plans": (("--family", "sor", "--n", "9", "--replans", "-1"), "give 1 or more"),
+    "no levels": (("--family", "arb", "--n", "9", "--levels", "0"), "give 1 or more"),
+    "no patience": (("--family", "sor", "--n", "9", "--peer-seconds", "0"), "more than 0 seconds"),
     "one token": (("--family", "cfmm", "--n", "9", "--m", "1"), "give --m 2 or more"),
     "a peer of another family": (("--family", "cfmm", "--n", "9", "--peers", "osqp"), "clarabel"),
 }
@@ -178,6 +182,31 @@ def test_a_peer_that_is_not_installed_says_so_and_the_others_go_on() -> None:
     assert result["ratios"]["clarabel"] > 0.0
 
 
+def test_our_own_side_that_ends_is_an_error_with_advice(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ends(wanted: Wanted) -> dict[str, Any]:
+        raise Died(f"no end of {wanted.family} within 600 s")
+
+    monkeypatch.setattr(solvers, "measure", ends)
+    assert main(["--family", "arb", "--n", "3"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "no end of arb within 600 s\nadvice: give a smaller --n" in said.err
+
+
+def test_a_peer_that_ends_after_its_answer_keeps_the_answer_and_says_so() -> None:
+    child = Child(sys.executable, "benchmarks.no_such_module")
+    peer = solvers.Contender("gone", child, answers=[{"ms": 1.0}])
+    try:
+        assert peer.said("facts", 60.0) is None
+    finally:
+        child.close()
+    assert (peer.child, peer.version, peer.peak_mb) == (None, "", None)
+    assert "died" in peer.problem
+    assert peer.said("facts", 60.0) is None
+
+
 def test_a_peer_that_takes_too_long_is_ended_and_says_so() -> None:
     peer = solvers.Contender("slow", Child(sys.executable, "benchmarks.peer_child"))
     child = peer.child
@@ -224,7 +253,7 @@ def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_environment_is_made_once_and_named_by_its_content(
-    cache_home: Path, monkeypatch: pytest.MonkeyPatch
+    cache_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made: list[Path] = []
 
@@ -238,6 +267,9 @@ def test_an_environment_is_made_once_and_named_by_its_content(
     assert first == again != other
     assert [file.name for file in made] == ["requirements-conic.txt", "requirements-ecos.txt"]
     assert Path(first.python).is_relative_to(cache_home / "covenue-bench")
+    said = capsys.readouterr()
+    assert said.out == "", "standard output is for JSON alone"
+    assert [said.err.count(f"of {file.name}, once") for file in made] == [1, 1]
 
 
 def test_what_cannot_be_installed_is_tried_again_and_says_why(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from benchmarks import page
+from benchmarks.solvers import Wanted
 
 RESULT: dict[str, Any] = {
     "ours_ms": 2.0,
@@ -47,6 +48,29 @@ def test_every_kept_result_lies_under_its_own_name() -> None:
         assert file.stem == page.name_of(json.loads(file.read_text()))
 
 
+@pytest.mark.parametrize(("given", "families"), [((), set(page.TITLES)), (("sor",), {"sor"})])
+def test_what_is_measured_again_is_kept_and_one_family_may_be_alone(
+    given: tuple[str, ...], families: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Wanted] = []
+
+    def measure(wanted: Wanted) -> dict[str, Any]:
+        measured.append(wanted)
+        at = {**RESULT["instance"], "family": wanted.family, "kind": wanted.kind, "n": wanted.n}
+        return {**RESULT, "instance": {**at, "m": wanted.m, "seed": wanted.seed}}
+
+    monkeypatch.setattr(page, "measure", measure)
+    monkeypatch.setattr(page, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "page.md")
+    chosen = ("--family", *given) if given else ()
+    assert page.main(["--run", "--seed", "3", "--peer-seconds", "9", *chosen]) == 0
+    assert {wanted.family for wanted in measured} == families
+    assert len(measured) == sum(run[0] in families for run in page.RUNS)
+    assert all(wanted.seed == 3 and wanted.peer_seconds == 9.0 for wanted in measured)
+    assert len(page.kept()) == len(measured)
+    assert page.main(["--check"]) == 0
+
+
 def test_a_loss_is_shown_beside_the_wins() -> None:
     told = page.page([RESULT])
     assert "| clarabel | 900 | 450 | 2.0e-09 |" in told
@@ -64,7 +88,7 @@ def test_the_kernels_share_is_told_where_it_was_measured() -> None:
     cold = {"kernel_ms": 30.0, "bare_ms": 10.0, "ratio": 3.0}
     warm = {"replan_kernel_ms": 8.0, "replan_bare_ms": 4.0, "replan_ratio": 2.0}
     told = page.page([{**RESULT, "kernel_overhead": cold | warm}])
-    assert "30 ms against 10 ms of the bare loop, 3 times; a re-plan 8 ms against 4 ms" in told
+    assert "30 ms against 10 ms, 3 times; a re-plan of a running cohort 8 ms against 4 ms" in told
     assert "kernel" not in page.page([RESULT]).split("##")[1]
 
 

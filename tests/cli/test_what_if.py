@@ -8,9 +8,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from covenue.cli.program import program
+from covenue_domain_arbitrage import Arbitrage
+from covenue_domain_execution import Execution
 from covenue_domain_routing import Routing
 
 SCENARIO = str(Routing().scenarios()[0].path)
+OTHERS = {
+    "execution": (str(Execution().scenarios()[0].path), "credit.cedar=1"),
+    "books of arbitrage": (str(Arbitrage().scenarios()[1].path), "fee.north=0.6"),
+}
 
 
 @pytest.fixture
@@ -43,6 +49,25 @@ def test_several_settings_are_tried_together_and_the_screen_says_why(invoke: Any
     result = invoke("--what-if", "fee.spot=50", "--what-if", "basis.usdm=-3.6")
     assert result.exit_code == 0
     assert "its best all-in price is beyond the marginal level" in result.output
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_every_domain_answers_with_a_row_an_order_and_a_reason_a_venue(case: str) -> None:
+    scenario, setting = OTHERS[case]
+    ran = CliRunner().invoke(program, ["run", scenario, "--what-if", setting, "--json"])
+    answer = json.loads(ran.output)
+    for before, after in zip(answer["before"], answer["after"], strict=True):
+        assert len(after["why"]) == len(after["venues"])
+        assert all(share["because"] for share in after["why"])
+        assert before["venues"] == after["venues"]
+        assert before["value" if "value" in before else "profit"] is not None
+        assert before != after
+
+
+def test_a_setting_that_pools_do_not_have_is_refused() -> None:
+    pools = str(Arbitrage().scenarios()[0].path)
+    ran = CliRunner().invoke(program, ["run", pools, "--what-if", "fee.amber=5"])
+    assert "a setting for order books" in str(ran.exception) + ran.output
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Pools of any size, fee and unit: what passes the headroom check can be asked anything."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -15,6 +17,7 @@ from covenue_contracts.energibridge import Asset
 from covenue_domain_arbitrage import Arbitrage
 from covenue_domain_arbitrage import pools as pools_module
 from covenue_domain_arbitrage.coupling import ArbitrageCoupling
+from covenue_domain_arbitrage.pools import pools_of
 from covenue_domain_arbitrage.problem import ArbitrageProblem
 
 NAMES = ("a", "b", "c")
@@ -96,12 +99,25 @@ def test_a_pool_that_could_be_paid_beyond_64_bits_is_refused() -> None:
         overflowing()
 
 
-def test_without_that_check_a_paid_amount_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mutant: no headroom check; the float no longer fits, and the swap is nonsense."""
+def test_without_that_check_a_swap_gives_less_than_was_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Mutant: no headroom check; what is paid is cut to 62 bits, not what was answered."""
     monkeypatch.setattr(pools_module, "check_headroom", lambda *_: None)
     problem, coupling = overflowing()
-    with pytest.raises(RuntimeWarning, match="invalid value encountered in cast"):
+    with pytest.raises(AssertionError):
         check(problem, coupling)
+
+
+def test_a_batch_beyond_the_headroom_answers_the_same_compiled_or_not() -> None:
+    """Nearly all is fee, and one side has nine decimals: more native units than 63 bits hold."""
+    terms = Arbitrage().coupling(goal(NAMES, scale_bits=8, value_bits=8), [member(0)]).terms
+    state = batch([((0, 1), 10**14, 10**14, 999_999)], [9, 2, 6])
+    held, at = pools_of(state, terms), np.array([1 / 16, 32.0, 3.0])
+    assert held.trades(at).paid.tolist() == [2**62]
+    words = [replace(held, is_compiled=way).answer(at, None) for way in (True, False)]
+    assert words[0][0] == words[1][0]
+    assert words[0][1].tobytes() == words[1][1].tobytes()
 
 
 def test_a_width_that_the_domain_does_not_spread_over_is_refused() -> None:

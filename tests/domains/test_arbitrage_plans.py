@@ -20,6 +20,7 @@ from tests.domains.pool_markets import (
     member,
     pool_example,
     pools,
+    ranged,
 )
 
 from covenue.errors import BadInput, CapabilityMissing, HeadroomMissing
@@ -296,6 +297,25 @@ def outcome(status: str, *swaps: SwapFill, fills: Sequence[Fill] = ()) -> Outcom
     )
 
 
+@pytest.mark.parametrize("block", [1, 7, 4096])
+def test_swaps_are_made_in_blocks_of_any_size_and_share_what_takes_memory(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assets = ("a", "b", "c")
+    terms = Arbitrage().coupling(goal(assets), [member(0)]).terms
+    for state in (drawn(assets, 40, 3), ranged(assets, 40, 3)):
+        held = pools_of(state, terms)
+        trades = held.trades(np.array([1.3, 2.0, 2.6]))
+        whole, net = held.swaps(trades)
+        with monkeypatch.context() as patch:
+            patch.setattr(pools_module, "BLOCK", block)
+            parts, also = held.swaps(trades)
+        assert parts == whole
+        assert also.tolist() == net.tolist()
+        assert len(whole) > 7
+        assert {id(swap.model_fields_set) for swap in parts} == {id(pools_module.SWAP_FIELDS)}
+
+
 def test_settling_counts_what_swaps_paid_and_received() -> None:
     made = pool_example()
     problem = made.problems(Arbitrage())[0]
@@ -457,6 +477,13 @@ BAD_CONFIG = {
     "a fee that is no number": ({"fee_bps": "x"}, "party.config.fee_bps"),
     "an asset that is no name": ({"base": "B!"}, "party.config.base"),
 }
+
+
+def test_a_setting_that_would_change_nothing_is_refused() -> None:
+    batch = pools(("a", "b"), [(0, 1, 1e3, 1e3, 0)])
+    with pytest.raises(BadInput, match="for order books") as caught:
+        build(batch, goal(("a", "b")), fee_bps="1")
+    assert caught.value.field == "party.config.fee_bps"
 
 
 @pytest.mark.parametrize("case", BAD_CONFIG)

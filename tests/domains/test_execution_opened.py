@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.domains.execution_markets import (
     Solved,
@@ -23,7 +24,9 @@ from covenue_contracts.local import Fill, Outcome
 from covenue_contracts.plan import PlanDelta
 from covenue_contracts.shared import DualVariables
 from covenue_domain_execution import Execution, central
+from covenue_domain_execution.kernels import Rows
 from covenue_domain_execution.opened import decimal
+from covenue_domain_execution.shares import why_share
 
 START, SECOND = 1_700_000_000 * 10**9, 10**9
 CONFIG = {"volume": "4000", "impact_bps": "30", "participation": "0.2", "fee_bps": "1"}
@@ -186,7 +189,7 @@ def test_sections_show_schedule_target_and_gap() -> None:
     standing, executed = opened(given_, "standing"), opened(given_, "executed", 2)
     plans = [standing, executed]
     found = figures(given_, plans)
-    planned, done = Execution().sections(found, plans)
+    planned, shares, done = Execution().sections(found, plans)
     assert planned.figures["every standing certificate borne out by the opened venues"] == "true"
     assert len(planned.rows) == 2
     assert planned.plots[0].series["planned"] == tuple(map(float, found["plans"][0]["schedule"]))
@@ -194,9 +197,52 @@ def test_sections_show_schedule_target_and_gap() -> None:
     assert done.plots[0].series["target"] == tuple(map(float, found["executed"]["target"]))
     behind = done.plots[1].series["behind"]
     assert behind[-1] == 400 - found["executed"]["filled"]
+    assert [row[0] for row in shares.rows] == ["p0", "p1"]
     alone = figures(given_, [standing])
-    assert len(Execution().sections(alone, [standing])) == 1
+    assert len(Execution().sections(alone, [standing])) == 2
     assert alone["executed"] is None
+
+
+def test_a_plan_says_what_each_venue_trades_and_what_stopped_it() -> None:
+    given_ = timed()
+    plan = opened(given_)
+    row = Execution().plan_figures(plan, parties(given_))
+    assert row["venues"] == ["p0", "p1"]
+    assert row["lots"] == [sum(share["lots"]) for share in row["why"]]
+    assert sum(row["lots"]) == row["wanted"]
+    assert [share["because"] for share in row["why"]] == [
+        "its marginal cost meets the marginal price of each slice",
+        "its credit is used up",
+    ]
+
+
+def test_a_venue_outside_the_cohort_and_a_plan_without_a_proposal_are_named_as_such() -> None:
+    given_ = timed()
+    plan = opened(given_)
+    assert plan.delta is not None
+    first = plan.delta.model_copy(update={"cohort": plan.delta.cohort[:1]})
+    row = Execution().plan_figures(replace(plan, delta=first), parties(given_))
+    assert row["why"][1] == {"lots": [], "because": "it was not in the cohort"}
+    nothing = Execution().plan_figures(replace(plan, delta=None), parties(given_))
+    assert nothing == {"venues": ["p0", "p1"], "status": "none"}
+
+
+@pytest.mark.parametrize(
+    ("lots", "caps", "credit", "said"),
+    [
+        ([2, 2], [5, 5], 100, "its marginal cost meets the marginal price of each slice"),
+        ([2, 5], [5, 5], 100, "its participation is used up in 1 of 2 slices"),
+        ([2, 3], [5, 5], 5, "its credit is used up"),
+        ([0, 0], [5, 5], 100, "its first lot costs more than every slice's marginal price"),
+        ([0, 0], [0.5, 0], 100, "its limits leave no whole lot to trade"),
+    ],
+)
+def test_what_stopped_a_venue_is_said_in_words(
+    lots: list[int], caps: list[float], credit: float, said: str
+) -> None:
+    flat = np.zeros((1, 2))
+    rows = Rows(flat, flat + 1, flat + 1, np.array([caps], dtype=float), np.array([credit]))
+    assert said in why_share(rows, np.array([lots]))["because"]
 
 
 def test_an_executed_plan_is_not_recomputed_on_the_books_that_it_changed() -> None:

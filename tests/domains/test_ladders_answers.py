@@ -33,7 +33,7 @@ from covenue_contracts.local import Actions, Fill, Outcome
 from covenue_domain_arbitrage import Arbitrage
 from covenue_domain_arbitrage import ladders as ladders_module
 from covenue_domain_arbitrage.ladders import Ladders
-from covenue_domain_arbitrage.ladders_kernel import WHOLE
+from covenue_domain_arbitrage.ladders_kernel import WHOLE, amount_words
 from covenue_domain_arbitrage.ladders_memory import packed, unpacked
 from covenue_domain_arbitrage.problem import ArbitrageProblem
 from covenue_solver_proximal import Proximal
@@ -168,6 +168,48 @@ def test_an_answer_that_continues_from_its_own_parts_takes_more() -> None:
     second, _ = problem.answer(query, memory)
     assert sum(integers(second)[1:-1]) > sum(integers(first)[1:-1])
     assert second[0] == first[0]
+
+
+def test_without_a_memory_answers_are_spread_to_both_sides_of_a_price() -> None:
+    held = {**ONE, "ask": [[[100.0]]], "bid": [[[1.0]]], "ask_size": [[[4.0]]]}
+    coupling, (problem,) = built(example(goal(1), [held]))
+    width = coupling.smoothing[0]
+    taken = []
+    for quarters in (-3, -1, 0, 1, 3):
+        at = [coupling.reference[0] + 100 * width * quarters // 4, coupling.reference[1]]
+        taken.append(problem.answer(multiplier_query("respond", coupling, at, width), EMPTY)[0][1])
+    assert [round(float(word) / 2**30, 3) for word in taken] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_whole_levels_lose_no_word() -> None:
+    """A word lost on each ladder is dearer than all else: hundreds of units are whole numbers."""
+    _, (problem, _) = built(drawn_example())
+    grid = ladders(problem).grid
+    assert grid.run > 0
+    for lots in (10**6, 123 * 10**6, 10**12):
+        assert amount_words(grid, lots, 0) == amount_words(grid, lots, 1) == lots * 2**30 // 10**6
+    assert amount_words(grid, 1, 1) - amount_words(grid, 1, 0) == 1
+    whole = grid._replace(run=0)
+    for lots in (1, 10**6, 123456789):
+        exact = Fraction(lots) / 10**6 * 2**30
+        for one in (grid, whole):
+            assert amount_words(one, lots, 0) <= exact <= amount_words(one, lots, 1)
+    assert amount_words(whole, 10**6, 0) < amount_words(grid, 10**6, 0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), stage=st.integers(0, 2), turns=st.integers(1, 3))
+def test_no_slope_passes_the_bound_that_headroom_is_checked_against(
+    seed: int, stage: int, turns: int
+) -> None:
+    coupling, problems = built(drawn_example(seed=seed % 50))
+    for problem in problems:
+        memory, most = EMPTY, ladders(problem).most_words()
+        for turn in range(turns):
+            values = tilted(coupling, seed + turn, 9)
+            query = multiplier_query("curvature", coupling, values, coupling.smoothing[stage])
+            words, memory = problem.answer(query, memory)
+            assert max(map(abs, integers(words[1 + len(values) :]))) <= most.slope
 
 
 def test_a_memory_of_other_ladders_is_as_none() -> None:

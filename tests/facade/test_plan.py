@@ -13,7 +13,9 @@ from covenue import facade
 from covenue.errors import BadInput, CapabilityMissing, OutputExists, PluginUnknown
 from covenue.facade import PlanResult
 from covenue.hooks.solvers import Coupling
+from covenue.hooks.venues import PoolBatch
 from covenue_contracts.canonical import canonical
+from covenue_contracts.energibridge import Asset, ClockStamp
 from covenue_contracts.plan import Goal
 from covenue_domain_arbitrage import against
 from covenue_domain_routing import Routing, buy, sell
@@ -21,6 +23,7 @@ from covenue_domain_routing import Routing, buy, sell
 NORTH = [["100.00", "5"], ["100.10", "7"]]
 SOUTH = [["100.05", "6.5"], ["100.20", "10"]]
 ORDER = buy("12", lot="0.001")
+STAMP = ClockStamp(venue_time=None, local_time="0", clock="none", offset="0", half_width="0")
 
 
 def books() -> dict[str, object]:
@@ -236,6 +239,33 @@ def test_a_kept_notebook_ledger_verifies(tmp_path: Path) -> None:
     covenue.plan(buy("11", lot="0.001"), books(), warm=first.warm).warm.close()
     verdict = verify(path, Registry())
     assert (verdict.ok, verdict.depth) == (True, "transcript")
+
+
+def test_data_that_differ_anywhere_have_different_digests() -> None:
+    def batch(**changes: Any) -> PoolBatch:
+        fields: dict[str, Any] = {
+            "assets": (Asset(name="a", decimals=6), Asset(name="b", decimals=6)),
+            "pools": tuple(f"p{row}" for row in range(3000)),
+            "reserves": np.full((3000, 2), 10**9, dtype=np.int64),
+        }
+        return PoolBatch(
+            "v",
+            sides=np.zeros((3000, 2), dtype=np.int64),
+            fee_ppm=np.zeros(3000, dtype=np.int64),
+            stamp=STAMP,
+            **{**fields, **changes},
+        )
+
+    moved = np.full((3000, 2), 10**9, dtype=np.int64)
+    moved[1500, 1] += 1
+    others = [
+        batch(reserves=moved),
+        batch(pools=tuple(f"p{row + (row == 1500)}" for row in range(3000))),
+        batch(assets=(Asset(name="a", decimals=6), Asset(name="b", decimals=7))),
+        batch(available=moved),
+    ]
+    assert facade._state_digest(batch()) == facade._state_digest(batch())
+    assert len({facade._state_digest(each) for each in (batch(), *others)}) == 5
 
 
 def test_actions_of_a_result_are_canonical_contracts() -> None:

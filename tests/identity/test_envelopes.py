@@ -1,6 +1,7 @@
 """Envelopes and rosters: sealed once, opened strictly."""
 
 import json
+from base64 import b64decode, b64encode
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 
 from covenue.errors import CovenueError, EnvelopeRefused, IdentityRefused
 from covenue.identity import envelopes as envelopes_module
+from covenue.identity.dsse import decode_base64
 from covenue.identity.envelopes import open_envelope, payload_of, seal
-from covenue.identity.keys import SigningKey
+from covenue.identity.keys import SigningKey, verify
 from covenue.identity.roster import check_roster, make_roster, roster_digest
-from covenue_contracts.canonical import canonical
+from covenue_contracts.canonical import ValidationError, canonical
+from covenue_contracts.envelope import Envelope
 from covenue_contracts.plan import Member
 
 KEY = SigningKey.from_seed(bytes(32))
@@ -51,6 +54,34 @@ def test_what_is_sealed_opens(payload: bytes, sequence: int) -> None:
     assert payload_of(envelope) == payload
     assert (envelope.sender, envelope.sequence) == (KEY.did, sequence)
     assert canonical(envelope) == data == sealed(payload=payload, sequence=sequence)
+
+
+@given(st.text("AQgw+/=", max_size=9) | st.binary(max_size=9).map(lambda b: b64encode(b).decode()))
+def test_an_envelope_holds_base64_only_that_decodes_and_has_one_spelling(text: str) -> None:
+    document = {**json.loads(sealed()), "payload": text}
+    try:
+        Envelope.model_validate_json(canonical(document))
+    except ValidationError:
+        with pytest.raises(IdentityRefused):
+            decode_base64(text)
+    else:
+        assert b64encode(decode_base64(text)).decode() == text
+
+
+@given(st.binary(max_size=40), st.sampled_from(["upload", "vote"]), st.integers(0, 2**53 - 1))
+def test_what_is_signed_is_all_of_the_envelope_but_the_signature(
+    payload: bytes, phase: str, number: int
+) -> None:
+    data = sealed(payload=payload, phase=phase, round=number)
+    document = json.loads(data)
+    signature = b64decode(document.pop("signature"))
+    assert verify(KEY.did, envelopes_module.TAG, canonical(document), signature)
+
+
+@pytest.mark.parametrize("field", ["plan", "phase", "sent", "contract"])
+def test_a_field_that_no_envelope_can_hold_is_not_sealed(field: str) -> None:
+    with pytest.raises(ValidationError):
+        sealed(KEY, **{field: "No Name"})
 
 
 def test_every_flipped_byte_is_refused() -> None:

@@ -73,6 +73,41 @@ def test_every_process_computes_the_same(environment: dict[str, str], tmp_path: 
     assert ran.stdout.strip() == float(wanted).hex()
 
 
+def ran(folder: Path, cache: Path, without_digest: bool) -> str:
+    """What a kernel of one file says by way of another's, in a process of its own."""
+    code = "from caller import doubled; print(doubled(3.0))"
+    mutant = "import covenue.numerics.compiled as home; home._digest = lambda function: '0' * 64; "
+    done = subprocess.run(
+        [sys.executable, "-c", (mutant if without_digest else "") + code],
+        env={**os.environ, SWITCH: "1", "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+HEAD = "from covenue.numerics.compiled import compiled\n"
+CALLER = "from callee import FACTOR, moved\n" + HEAD + "@compiled\n"
+
+
+@pytest.mark.parametrize("without_digest", [False, True])
+def test_kept_machine_code_is_not_used_once_another_file_has_changed(
+    without_digest: bool, tmp_path: Path
+) -> None:
+    """And the mutant: without the digest in its name, old machine code says what it said."""
+    if not is_compiling():
+        pytest.skip("numba is not installed, so no machine code is kept")
+    body = "def doubled(x: float) -> float:\n    return moved(x) * FACTOR\n"
+    (tmp_path / "caller.py").write_text(CALLER + body)
+    told = []
+    for constant, added in ((2.0, 1.0), (7.0, 5.0)):
+        callee = f"FACTOR = {constant}\n@compiled\ndef moved(x):\n    return x + {added}\n"
+        (tmp_path / "callee.py").write_text(HEAD + callee)
+        told.append(float(ran(tmp_path, tmp_path / "kept", without_digest)))
+    assert told == [8.0, 8.0 if without_digest else 56.0]
+
+
 def test_the_switch_leaves_the_function_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SWITCH, "0")
     assert not is_compiling()

@@ -11,7 +11,7 @@ import pytest
 from covenue.errors import BadInput, PluginBroken, PluginUnknown
 from covenue.registry import load
 from covenue.registry.load import Registry
-from covenue.testing.hostile import Hostility, PluginSketch
+from covenue.testing.hostile import Hostility, PluginSketch, write_plugin
 
 Install = Callable[..., Registry]
 
@@ -181,3 +181,20 @@ def test_choosing_one_plugin_imports_exactly_one() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['covenue_ledger_memory']"
+
+
+def test_the_shared_registry_is_made_once_and_again_when_a_folder_of_the_path_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.setattr(load, "search_path", lambda: [str(site), str(tmp_path / "not there")])
+    first = load.installed()
+    assert first.rows() == ()
+    assert load.installed() is first
+    write_plugin(site, PluginSketch())
+    again = load.installed()
+    assert again is not first
+    assert [row.family for row in again.rows()] == ["solvers"]
+    monkeypatch.setattr(load, "search_path", list)
+    assert load.installed() is not again

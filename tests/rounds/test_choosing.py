@@ -6,6 +6,7 @@ import pytest
 from covenue.errors import BadInput, CapabilityMissing
 from covenue.hooks.solvers import Coupling, Suits
 from covenue.registry.load import Registry
+from covenue.rounds import choosing
 from covenue.rounds.choosing import choose
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import Capability
@@ -45,9 +46,9 @@ class Ranked:
         return None if self.rank is None else Suits(self.rank, f"because of {self.name}")
 
 
-def chosen(registry: Any, coupling: Any, *offered: Any) -> str:
+def chosen(registry: Any, coupling: Any, *offered: Any, privacy: tuple[str, ...] = ()) -> str:
     problems = {str(place): problem for place, problem in enumerate(offered)}
-    return choose(registry, coupling, problems).name
+    return choose(registry, coupling, problems, privacy).name
 
 
 def test_keyed_offers_are_searched() -> None:
@@ -79,3 +80,26 @@ def test_where_no_solver_fits_the_refusal_says_what_is_offered() -> None:
 
 def test_a_solver_that_cannot_be_built_is_passed_over() -> None:
     assert chosen(Solvers({"broken": 1, "whole": 50}), None, Offering("RESPOND")) == "whole"
+
+
+def test_data_that_may_be_seen_are_solved_centrally_where_nothing_else_can() -> None:
+    coupling = Routing().coupling(buy("1"), [MEMBER])
+    assert chosen(Registry(), coupling, Offering("DISCLOSE"), privacy=("open",)) == "reference"
+
+
+@pytest.mark.parametrize("privacy", [("secagg",), ("open", "secagg")])
+def test_disclosing_is_not_on_offer_under_a_mechanism_that_hides(privacy: tuple[str, ...]) -> None:
+    coupling = Routing().coupling(buy("1"), [MEMBER])
+    with pytest.raises(CapabilityMissing, match="offer nothing in common"):
+        chosen(Registry(), coupling, Offering("DISCLOSE"), privacy=privacy)
+    assert chosen(Registry(), coupling, Offering("DISCLOSE", "DEPTH"), privacy=privacy) == "search"
+
+
+def test_without_that_check_auto_takes_a_solver_that_no_node_would_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Mutant: what hides is said to show everything."""
+    monkeypatch.setattr(choosing, "_shows_everything", lambda *_: True)
+    coupling = Routing().coupling(buy("1"), [MEMBER])
+    found = chosen(Registry(), coupling, Offering("DISCLOSE"), privacy=("secagg",))
+    assert found == "reference"

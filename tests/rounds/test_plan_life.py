@@ -1,6 +1,6 @@
 """The life of plans, as sentences: what opens, goes, voids, settles and ends them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -299,6 +299,13 @@ def test_no_solution_within_the_rounds_voids_the_plan() -> None:
     assert every(at, PlanVoid)[0].reason == "no solution within 1 rounds"
 
 
+ENDS: Mapping[str, tuple[tuple[int, ...], str]] = {
+    "infeasible": ((), "ended infeasible"),
+    "infeasible, by name": ((0,), "ended infeasible: 'lots' cannot be met"),
+    "infeasible, elsewhere": ((7,), "ended infeasible"),
+}
+
+
 class _Refusing(TrialSolver):
     """Refuses at one of its verbs."""
 
@@ -318,16 +325,16 @@ class _Refusing(TrialSolver):
     def tell(self, *arguments: Any) -> Any:
         if self.verb == "tell":
             raise CapabilityMissing("no", "no")
-        if self.verb == "infeasible":
-            return Solution("infeasible", None, None, (), 0, 0, 6, None)
+        if self.verb in ENDS:
+            return Solution("infeasible", None, None, ENDS[self.verb][0], 0, 0, 6, None)
         return super().tell(*arguments)
 
 
-@pytest.mark.parametrize("verb", ["start", "ask", "tell", "infeasible"])
+@pytest.mark.parametrize("verb", ["start", "ask", "tell", *ENDS])
 def test_a_solver_that_refuses_voids_the_plan(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("covenue.testing.cohorts.TrialSolver", lambda: _Refusing(verb))
     at = ended(cohort(plans=1))
-    said = "ended infeasible" if verb == "infeasible" else "refused: CapabilityMissing"
+    said = ENDS[verb][1] if verb in ENDS else "refused: CapabilityMissing"
     assert every(at, PlanVoid)[0].reason == f"the solver {said}"
 
 

@@ -21,7 +21,7 @@ from scipy.optimize import linprog  # type: ignore[import-untyped]  # scipy has 
 
 from covenue.errors import CapabilityMissing
 from covenue.hooks.domains import Acted, Memory
-from covenue.hooks.prox import ProxAnswers, prox_width
+from covenue.hooks.prox import Nearest, ProxAnswers, prox_width
 from covenue.hooks.solvers import Tracking
 from covenue.numerics.words import Words, frozen
 from covenue_contracts.local import Actions
@@ -69,8 +69,14 @@ class Venue:
         """What the asks among them cost, added up in order."""
         return float(np.cumsum(np.where(self.is_ask, fills * self.price, 0.0))[-1])
 
-    def nearest(self, centre: Reals, weights: Reals) -> tuple[Words, int]:
+    @property
+    def points(self) -> int:
+        """One venue, one point."""
+        return 1
+
+    def nearest(self, centres: Reals, weights: Reals) -> Nearest:
         """As LocalProx says: bisection on the price of capital, words rounded down."""
+        (centre,) = centres
         fills = self.fills(centre, weights, 0.0)
         if self.spent(fills) > self.capital * SAVED:
             low, high = 0.0, 1.0
@@ -83,7 +89,7 @@ class Venue:
             fills = self.fills(centre, weights, high)
         nets = np.cumsum(np.column_stack([self.start, fills]), axis=1)[:, -1]
         words = np.floor(nets * 2.0**SCALE_BITS).astype(np.int64)
-        return frozen(words), self.cost(words)
+        return Nearest(frozen(words[None]), self.cost(words))
 
     def cost(self, words: Words) -> int:
         """What exactly these nets cost: asks are paid, bids bring."""
@@ -209,7 +215,11 @@ class ProxProblem:
 
     def commit(self, query: Query, memory: Memory, plan: str) -> tuple[Actions, Words, Memory]:
         """Net amounts as they were answered."""
-        return Actions(plan=plan, unit="1", legs=(), swaps=()), self.answers.planned(memory), memory
+        return (
+            Actions(plan=plan, unit="1", legs=(), swaps=()),
+            self.answers.planned(memory)[0],
+            memory,
+        )
 
     def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
         """Nothing is executed here."""

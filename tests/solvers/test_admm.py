@@ -2,23 +2,33 @@
 
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from random import Random
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domains.ladder_markets import Played, commit_query, play, table
-from tests.solvers.prox_cohort import VALUE_BITS, ProxCoupling, coupling, optimum, problems
+from tests.solvers.prox_cohort import (
+    SCALE_BITS,
+    VALUE_BITS,
+    ProxCoupling,
+    coupling,
+    optimum,
+    problems,
+)
 
-from covenue.errors import BadInput, CapabilityMissing
-from covenue.hooks.solvers import Choice, Solution, Total, Tracking
+from covenue.errors import BadInput, CapabilityMissing, PluginBroken
+from covenue.hooks.prox import prox_width
+from covenue.hooks.solvers import Choice, Coupling, Solution, Total, Tracking
 from covenue.numerics.words import integers, to_bytes, total, words
 from covenue.testing.solvers import SolverExample, query_digest, solver_conformance
 from covenue_contracts.shared import Query
-from covenue_solver_admm import Admm, admm
-from covenue_solver_admm.admm import Search, WarmAdmm
+from covenue_solver_admm import Admm, ends, selftest, sharing, steps
 from covenue_solver_admm.anderson import ONE, PLAIN, coefficients
 from covenue_solver_admm.answers import Best
+from covenue_solver_admm.ends import MOST_ROUNDS
+from covenue_solver_admm.state import Search, WarmAdmm
 
 PLAN = "0" * 64
 
@@ -126,6 +136,13 @@ def test_a_warm_start_of_another_shape_is_not_used() -> None:
     assert Admm().start(other, warm) == Admm().start(other, None)
 
 
+def following(made: ProxCoupling, **changed: Any) -> ProxCoupling:
+    """The same coordinates as slices of a path of twelve lots."""
+    lot = 1 << SCALE_BITS
+    given_ = {"path": (5 * lot, 12 * lot), "weight": Fraction(1, 3), "lot": lot, "tie_bits": 1}
+    return replace(made, tracking=Tracking(**{**given_, **changed}))
+
+
 def _diverging() -> tuple[ProxCoupling, list[Any]]:
     return coupling(10, [150.0] * 10), problems(table(10, 10, 20, 0))
 
@@ -139,10 +156,10 @@ def test_without_the_safeguard_a_wrong_acceleration_is_never_left(
     def away(gram: tuple[tuple[float, ...], ...]) -> tuple[int, ...]:
         return (5 * ONE, -4 * ONE) if len(gram) == 2 else PLAIN
 
-    monkeypatch.setattr(admm, "coefficients", away)
-    monkeypatch.setattr(admm, "MOST_ROUNDS", 300)
+    monkeypatch.setattr(steps, "coefficients", away)
+    monkeypatch.setattr(ends, "MOST_ROUNDS", 300)
     kept = play(Admm(), limits, venues).solution
-    monkeypatch.setattr(admm, "is_diverging", lambda squared, least: False)
+    monkeypatch.setattr(steps, "is_diverging", lambda squared, least: False)
     lost = play(Admm(), limits, venues)
     assert kept.status == "certified"
     assert (lost.solution.status, lost.rounds) == ("max_rounds", 300)
@@ -161,7 +178,7 @@ def test_a_total_that_no_cohort_can_give_ends_without_a_plan() -> None:
         Total(words([0] * (width + 1)), ("p",), exact=True),
         Total(words([0] * width), ("p",), exact=False),
         Total(words([high] + [0] * (width - 1)), ("p",), exact=True),
-        Total(words([0] * (width - 1) + [-1]), ("p",), exact=True),
+        Total(words([0] * 4 + [1, 0, 0, -1]), ("p",), exact=True),
         Choice(0, ("p",)),
     ]
     for release in bad:
@@ -174,7 +191,7 @@ def test_a_plan_above_its_bound_ends_without_a_plan(monkeypatch: pytest.MonkeyPa
     """Participants that claim a cost of minus a million: no bound can explain it."""
     made = coupling(2, [20.0] * 2)
     state, width = _first(made)
-    lie = words([0, 0, 0, -(10**6) * 2**VALUE_BITS, *[0] * (width - 4)])
+    lie = words([0, 0, 0, -(10**6) * 2**VALUE_BITS, 1, *[0] * (width - 5)])
     release = Total(lie, ("p",), exact=True)
     end = Admm().tell(state, release)
     assert isinstance(end, Solution)
@@ -186,13 +203,13 @@ def test_a_plan_above_its_bound_ends_without_a_plan(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_limit_of_rounds_ends_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admm, "MOST_ROUNDS", 3)
+    monkeypatch.setattr(ends, "MOST_ROUNDS", 3)
     played = play(Admm(), *_diverging())
     assert (played.solution.status, played.rounds) == ("max_rounds", 3)
 
 
 def test_a_search_that_brings_nothing_more_is_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admm, "MOST_IDLE", 0)
+    monkeypatch.setattr(ends, "MOST_IDLE", 0)
     assert play(Admm(), *_diverging()).solution.status == "stalled"
 
 
@@ -202,10 +219,16 @@ def test_it_serves_limits_where_everybody_has_a_prox_and_nothing_else() -> None:
     assert suits is not None
     assert suits.rank == 60
     assert Admm().suits(made, frozenset({"RESPOND"})) is None
-    path = replace(made, tracking=Tracking((1, 2), Fraction(1), 1, 1))
-    assert Admm().suits(path, frozenset({"PROX"})) is None
-    with pytest.raises(CapabilityMissing, match="path"):
-        Admm().start(path, None)
+    assert Admm().suits(following(made), frozenset({"PROX"})) is None
+    assert Admm().suits(following(made), frozenset({"PROX", "RECOVER", "CERTIFY"})) is not None
+    with pytest.raises(CapabilityMissing, match="multipliers"):
+        Admm().start(cast("Coupling", Keyed()), None)
+
+
+class Keyed:
+    """A coupling of another kind."""
+
+    goal, space, width, admits, left = (None,) * 5
 
 
 @pytest.mark.parametrize(
@@ -217,7 +240,27 @@ def test_a_coupling_that_cannot_be_is_refused(changed: dict[str, Any]) -> None:
         Admm().start(replace(coupling(2, [20.0] * 2), **changed), None)
 
 
-@pytest.mark.parametrize("options", [{"tolerance": "2"}, {"tolerance": 1}, {"tolerence": "0.1"}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"path": (1 << SCALE_BITS,)},
+        {"path": (0, 1)},
+        {"path": (0, 2**62)},
+        {"weight": Fraction(0)},
+        {"lot": 1},
+        {"tie_bits": -1},
+        {"tie_bits": 40},
+    ],
+)
+def test_a_path_that_cannot_be_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match=r"path|keys"):
+        Admm().start(following(coupling(2, [20.0] * 2), **changed), None)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tolerance": "2"}, {"tolerance": 1}, {"tolerence": "0.1"}, {"lot_tolerance": "0"}],
+)
 def test_an_option_that_is_none_is_named(options: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match=r"tolerance"):
         Admm.from_options(options)
@@ -248,3 +291,62 @@ def test_equal_inputs_give_equal_states_and_questions() -> None:
     assert Admm().start(made, None) == Admm().start(made, None)
     asked = Admm().ask(Admm().start(made, None), query_digest)
     assert isinstance(asked, Query)
+
+
+# ---- every state ends
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), size=st.integers(1, 3), scale=st.sampled_from([1, 2**40, 2**58]),
+       on_path=st.booleans(), loose=st.booleans())  # fmt: skip
+def test_whatever_a_cohort_answers_a_search_has_an_end(
+    seed: int, size: int, scale: int, on_path: bool, loose: bool
+) -> None:
+    """Drawn words of every magnitude: no state asks on after the last round, none raises."""
+    draw = Random(seed)
+    made = coupling(size, [draw.choice([1e-3, 20.0, 1e6]) for _ in range(size)])
+    if loose:
+        made = replace(made, least=(*made.least[:-1], -(2**62)), most=(*made.most[:-1], 2**62))
+    if on_path:
+        made = following(made, path=(*range(size - 1), 12 << SCALE_BITS))
+    state: Any = Admm().start(made, None)
+    for asked in range(MOST_ROUNDS + 1):
+        if isinstance(state, Solution):
+            break
+        assert asked < MOST_ROUNDS
+        query = Admm().ask(state, query_digest)
+        release = Total(words(_drawn(draw, query, size, scale)), ("a", "b"), exact=True,
+                        query=query_digest(query))  # fmt: skip
+        state = Admm().tell(state, release)
+    assert isinstance(state, Solution)
+
+
+def _drawn(draw: Random, query: Query, size: int, scale: int) -> list[int]:
+    """Words that a cohort could have given, as far as each on its own can show."""
+    if query.kind == "recover":
+        depths = sorted(draw.randint(0, scale) for _ in query.points)
+        return [*depths, draw.choice([0, 10, scale])]
+    width = size + 2 if query.kind == "certify" else prox_width(query, size)
+    drawn = [draw.randint(-scale, scale) for _ in range(width)]
+    drawn[0] = 2**57 + abs(drawn[0])
+    if query.kind == "prox":
+        drawn[size + 2] = draw.choice([1, 3, 10**6])
+        drawn[2 * size + 3] = abs(drawn[2 * size + 3])
+    return drawn
+
+
+def test_a_self_test_that_fails_keeps_the_solver_from_being_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert selftest.computed() == selftest.PINNED
+    monkeypatch.setattr(selftest, "PINNED", "0" * 64)
+    selftest.self_test.cache_clear()
+    with pytest.raises(PluginBroken, match="other bits"):
+        Admm.from_options({})
+    selftest.self_test.cache_clear()
+
+
+def test_the_self_test_sees_another_last_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutant: a relaxation that is off by one unit in the last place."""
+    monkeypatch.setattr(sharing, "RELAXED", 1.6000000000000003)
+    assert selftest.computed() != selftest.PINNED

@@ -57,7 +57,7 @@ def _text(book: Sequence[tuple[int, int]]) -> list[list[str]]:
 TestSearchOnBooks = differential_conformance(Search, Reference, routed(), examples_most=60)
 
 
-# ---- pools: equal prices, no fee and nearly all of it, reserves over six orders
+# ---- pools: equal prices, no fee and nearly all of it, reserves over twelve orders
 
 
 @st.composite
@@ -87,7 +87,8 @@ def batch(draw: st.DrawFn, size: int, spread: int, sorts: Sorts) -> PoolBatch:
     for _ in range(draw(st.integers(1, 6))):
         a = draw(st.integers(0, size - 1))
         b = (a + draw(st.integers(1, size - 1))) % size
-        worth = 10.0 ** draw(st.integers(3 - spread // 2, 3 + spread - spread // 2))
+        lowest = min(3 - spread // 2, 6 - spread)
+        worth = 10.0 ** draw(st.integers(lowest, lowest + spread))
         off, fee = draw(st.sampled_from(offs)), draw(st.sampled_from(fees))
         rows.append((a, b, worth / (a + 1), worth * off / (b + 1), fee))
     return pools(tuple("abcde"[:size]), rows)
@@ -99,8 +100,14 @@ TestLbfgsOnPools = differential_conformance(Lbfgs, Reference, arbitraged(), exam
 TestDualOnDegeneratePools = differential_conformance(
     Dual, Reference, arbitraged(degenerate=True), ENCLOSING, examples_most=25
 )
+TestLbfgsOnDegeneratePools = differential_conformance(
+    Lbfgs, Reference, arbitraged(degenerate=True), ENCLOSING, examples_most=25
+)
 TestDualOnUnlikePools = differential_conformance(
-    Dual, Reference, arbitraged(spread=6, degenerate=True), ENCLOSING, examples_most=25
+    Dual, Reference, arbitraged(spread=12, degenerate=True), ENCLOSING, examples_most=25
+)
+TestLbfgsOnUnlikePools = differential_conformance(
+    Lbfgs, Reference, arbitraged(spread=12, degenerate=True), ENCLOSING, examples_most=15
 )
 TestModellingOnPools = differential_conformance(
     lambda: Reference(modelling="cvxpy"), Reference, arbitraged(), ENCLOSING, examples_most=8

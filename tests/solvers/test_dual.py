@@ -47,6 +47,7 @@ from covenue_solver_dual import (
     certificate,
     descent,
     model,
+    newton,
     selftest,
     totals,
 )
@@ -160,8 +161,39 @@ def test_a_plan_after_one_pool_moved_takes_few_rounds_without_slopes(
     assert again.solution.status == "certified"
     kinds = [query.kind for query in again.queries]
     assert len(kinds) <= 6
-    assert kinds[:2] == ["respond"] * len(kinds[:2])
+    assert kinds[0] == "respond"
     assert kind == "market" or set(kinds) == {"respond"}
+
+
+def test_until_a_trial_is_rejected_steps_go_far_and_random_pools_take_three_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And the mutant: held back at once, they take five."""
+    public, private = instance(1000)
+    assert len(play(Dual(), public, private).queries) <= 4
+    monkeypatch.setattr(newton, "UNREJECTED", newton.FURTHER)
+    assert len(play(Dual(), public, private).queries) >= 5
+
+
+def test_after_a_far_start_slopes_are_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the mutant: plans in a row take more rounds where that is only seen one step later."""
+
+    def rounds() -> list[int]:
+        pools = generate(1000, 1, "market")
+        warm = play(Dual(), coupling(pools), problems(pools, 1)).solution.warm
+        counts = []
+        for moved in range(24):
+            pools = ticked(pools, moved)
+            again = play(Dual(), coupling(pools), problems(pools, 1), warm)
+            assert again.solution.status == "certified"
+            warm = again.solution.warm
+            counts.append(len(again.queries))
+        return counts
+
+    kept = rounds()
+    assert sorted(kept)[len(kept) // 2] <= 3
+    monkeypatch.setattr("covenue_solver_dual.costs.FAR", float("inf"))
+    assert sum(rounds()) > sum(kept)
 
 
 def test_a_plan_where_nothing_moved_stands_after_one_round() -> None:
@@ -195,8 +227,8 @@ def test_a_plan_whose_amounts_or_multipliers_changed_does_not_stand(solver: Solv
 TAILS: dict[tuple[Kind, int], tuple[int, int]] = {
     ("random", 100): (3, 4),
     ("random", 1000): (2, 3),
-    ("market", 300): (4, 7),
-    ("market", 1000): (4, 7),
+    ("market", 300): (3, 8),
+    ("market", 1000): (3, 6),
 }
 
 
@@ -227,7 +259,11 @@ def test_tiny_markets_are_certified_as_well(n: int) -> None:
 def test_without_an_inset_as_wide_as_the_grid_a_tiny_market_stalls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Mutant: totals are steered finer than one step of their multiplier moves them."""
+    """Mutant: totals are steered finer than one step of their multiplier moves them.
+
+    With the slopes of the plan before: new ones hide it here.
+    """
+    monkeypatch.setattr("covenue_solver_dual.costs.FAR", float("inf"))
     pools = generate(30, 4, "market")
     later = [ticked(pools, moved) for moved in (4, 8)]
 
@@ -439,13 +475,16 @@ def test_a_small_instance_encloses_the_optimum_found_by_search(seed: int) -> Non
 def test_no_bound_of_one_solver_is_passed_by_a_plan_of_another(
     n: int, seed: int, kind: Kind
 ) -> None:
-    """Tiny markets may stall on the multipliers' grid; what is said holds all the same."""
+    """Tiny markets, and up to five pools of any sort, may stall 1e-6 to 4e-6 apart on the grid.
+
+    What is said holds all the same.
+    """
     public, private = instance(n, seed, kind, margin=256)
     ends = [
         play(each, public, private, rounds_max=2000).solution
         for each in (Dual(), Dual(hessian="every"), Lbfgs())
     ]
-    if kind == "random":
+    if kind == "random" and n > 5:
         assert {each.status for each in ends} == {"certified"}
     plans = [each for each in ends if each.points]
     assert all(one.value <= other.bound for one in plans for other in plans)
@@ -495,7 +534,7 @@ def test_a_total_that_no_multiplier_in_range_brings_is_infeasible(solver: Solver
     public, private = instance(100)
     owed = replace(public, least=(2**55, *public.least[1:]))
     solution = play(solver, owed, private, rounds_max=500).solution
-    assert (solution.status, solution.points) == ("infeasible", ())
+    assert (solution.status, solution.points) == ("infeasible", (0,))
 
 
 @pytest.mark.parametrize("solver", [Dual(Fraction(1, 10**14)), Lbfgs(Fraction(1, 10**14))])
@@ -573,16 +612,27 @@ def test_without_the_check_of_slopes_a_false_matrix_is_taken(
     assert isinstance(Dual().tell(state, Total(words(false), ("a",), exact=True)), Descent)
 
 
-@pytest.mark.parametrize("place", [0, 5])
-def test_words_beyond_what_the_cohort_may_send_stall(place: int) -> None:
+@pytest.mark.parametrize(("place", "sign"), [(0, 1), (5, -1)])
+def test_words_beyond_what_the_cohort_may_send_stall(place: int, sign: int) -> None:
     public, private = instance(100)
     state, query = asked(Dual(), public)
     true = list(integers(answered(private, query)))
-    true[place] = -(2**60) - 1
+    true[place] = sign * (2**60 + 1)
     alone = Dual().tell(state, Total(words(true), ("a",), exact=True))
     assert isinstance(alone, Solution)
     assert alone.status == "stalled"
     assert isinstance(Dual().tell(state, Total(words(true), ("a", "b"), exact=True)), Descent)
+
+
+def test_a_cohort_that_could_make_less_than_nothing_is_not_believed() -> None:
+    """Whoever does nothing makes 0 of any multipliers, so phi is at least that."""
+    public, private = instance(100)
+    state, query = asked(Dual(), public)
+    answer = list(integers(answered(private, query)))
+    answer[0] = -(2**50)
+    ended = Dual().tell(state, Total(words(answer), ("a", "b"), exact=True))
+    assert isinstance(ended, Solution)
+    assert (ended.status, ended.multipliers) == ("stalled", None)
 
 
 def inflated(
@@ -707,7 +757,7 @@ def test_a_value_never_counts_a_cost_as_worth() -> None:
 def test_a_gap_is_relative_to_no_less_than_the_value_floor() -> None:
     terms, _ = terms_and_point()
     nothing = point(terms.reference, 2**10, (0,) * terms.size)
-    best = first(surveyed(terms, nothing), nothing)
+    best = first(terms, surveyed(terms, nothing), nothing)
     assert closed(terms, best, Fraction(1, 10**6)) == (0, 2**10)
     assert closed(replace(terms, value_floor=0), best, Fraction(1, 10**6)) is None
     assert closed(terms, best._replace(plan=None), Fraction(1, 10**6)) is None
@@ -723,7 +773,7 @@ def test_no_estimate_certifies_what_the_integers_do_not() -> None:
 def test_equal_answers_never_conflict_and_a_plan_never_passes_its_own_bound() -> None:
     terms, at = terms_and_point()
     assert not conflicts(terms, at, at)
-    assert not first(surveyed(terms, at), at).contradicts(terms)
+    assert not first(terms, surveyed(terms, at), at).contradicts(terms)
     worthless = point(terms.reference, -(2**50), (0,) * terms.size)
     rich = point(terms.reference, 2**50, (2**40,) * terms.size)
     low, high = surveyed(terms, worthless), surveyed(terms, rich)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from covenue.hooks import paths
+from covenue.hooks.paths import first_probes
 from covenue.hooks.solvers import Total
 from covenue.numerics.words import words
-from covenue_solver_dual import lots
 from covenue_solver_dual.lots import (
     Bracket,
-    first_probes,
     found,
     narrowed,
     next_probes,
@@ -106,7 +106,7 @@ def test_without_the_check_of_order_a_false_bracket_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Mutant: `sorted` leaves its argument as it is, and S(high) comes out below S(low)."""
-    monkeypatch.setattr(lots, "sorted", list, raising=False)
+    monkeypatch.setattr(paths, "sorted", list, raising=False)
     bracket = Bracket(low=10, at_low=5, high=50, at_high=9, floor=9)
     depths = read(bracket, (20, 30), Total(words([7, 1, 9]), ("a",), True))
     assert depths is not None

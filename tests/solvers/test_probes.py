@@ -12,7 +12,16 @@ from covenue_contracts.canonical import canonical
 from covenue_contracts.contract import INTEGER_DIGITS
 from covenue_contracts.shared import Query
 from covenue_solver_search import Search
-from covenue_solver_search.probing import LONGEST_KEY, MOST_PROBES, fewest, room, spread, tiers
+from covenue_solver_search.probing import (
+    LONGEST_KEY,
+    MOST_PROBES,
+    ROUND_KEYS,
+    ROUNDS_MOST,
+    balanced,
+    room,
+    spread,
+    tiers,
+)
 
 
 def asking(points: int) -> Query:
@@ -49,21 +58,28 @@ def rounds(width: int, probes: int) -> int:
     return count
 
 
-@given(st.integers(2, 2**60), st.integers(2, 4_000))
-def test_no_number_of_probes_needs_fewer_rounds_and_no_smaller_one_as_few(
-    width: int, most: int
+@given(st.integers(2, 2**60), st.integers(2, 4_000), st.integers(1, 64))
+def test_no_number_of_probes_finds_a_key_sooner_in_at_most_five_rounds(
+    width: int, most: int, lanes: int
 ) -> None:
-    chosen = fewest(width, most)
+    chosen = balanced(width, most, lanes)
     assert 2 <= chosen <= most
-    assert rounds(width, chosen) == rounds(width, most)
-    assert chosen == 2 or rounds(width, chosen - 1) > rounds(width, most)
+    least = rounds(width, most)
+    assert rounds(width, chosen) <= max(least, ROUNDS_MOST)
+    soonest = rounds(width, chosen) * (ROUND_KEYS + lanes * chosen)
+    others = [*(most >> shift for shift in range(9)), *range(chosen - 3, chosen + 3)]
+    for other in others:
+        if 2 <= other <= most and rounds(width, other) <= max(least, ROUNDS_MOST):
+            assert soonest <= rounds(width, other) * (ROUND_KEYS + lanes * other)
 
 
-def test_left_alone_a_search_takes_what_needs_the_fewest_rounds() -> None:
+def test_left_alone_a_search_weighs_round_trips_against_words() -> None:
     assert Search.from_options({}).probes is None
     assert Search.from_options({"probes": "auto"}).probes is None
-    assert (fewest(2**40, room(2**40)), rounds(2**40, 1024)) == (1024, 4)
-    assert rounds(2**50, fewest(2**50, room(2**50))) == 5
+    assert (balanced(2**40, room(2**40)), rounds(2**40, 256)) == (256, 5)
+    assert (balanced(2**28, room(2**28)), rounds(2**28, 645)) == (645, 3)
+    assert rounds(2**50, balanced(2**50, room(2**50))) == 5
+    assert rounds(2**60, balanced(2**60, room(2**60))) == rounds(2**60, room(2**60)) == 6
 
 
 @given(st.integers(0, 2**60))
@@ -71,6 +87,14 @@ def test_a_query_has_room_for_as_many_keys_as_are_said(end: int) -> None:
     query = Query(kind="depth", after=None, multipliers=None, points=(str(end),) * room(end))
     spare = QUERY_BYTES_MAX - len(canonical(query))
     assert 0 <= spare < 128 + 2 * LONGEST_KEY
+
+
+@given(st.integers(0, 2**70), st.integers(1, 2**70), st.integers(1, 300))
+def test_a_spread_is_the_same_in_64_bits_and_beyond(low: int, width: int, most: int) -> None:
+    points = spread(low, low + width, most)
+    if width - 1 > most:
+        assert points == tuple(low + width * j // (most + 1) for j in range(1, most + 1))
+    assert all(type(point) is int for point in points)
 
 
 @given(st.integers(0, 2**40), st.integers(1, 2**40), st.integers(1, 300))

@@ -29,12 +29,15 @@ from covenue.hooks.domains import EMPTY, LocalProblem, Memory
 from covenue.hooks.solvers import Choice, DualCoupling, Solution, Total
 from covenue.numerics.words import Words, integers, to_bytes, total, words
 from covenue.testing.domains import DomainExample
+from covenue.testing.dual_domains import multiplier_query
 from covenue.testing.solvers import SolverExample, query_digest, solver_conformance
 from covenue_contracts.shared import Query
 from covenue_domain_arbitrage import Arbitrage
 from covenue_solver_proximal import Proximal, WarmProximal, proximal, selftest
-from covenue_solver_proximal.answers import Best
+from covenue_solver_proximal.answers import Best, read
+from covenue_solver_proximal.narrowing import PACE, Move, paced
 from covenue_solver_proximal.selftest import computed, require_self_test, self_test
+from covenue_solver_proximal.step import aim_of
 from covenue_solver_proximal.terms import check, terms_of
 
 PLAN = "0" * 64
@@ -171,6 +174,73 @@ def test_a_warm_start_of_another_space_or_grid_is_left_aside() -> None:
     assert Proximal().start(coupling, warm) == Proximal().start(coupling, None)
     other, _ = built(drawn_example(instruments=2, seed=1, widths=(10, 18)))
     assert Proximal().start(other, warm) == Proximal().start(other, None)
+
+
+def test_thirty_venues_are_planned_again_in_few_rounds() -> None:
+    """One step a width, and a few at the last; steps of before took some thirty rounds."""
+    whole, widths = table(30, 12, 20, 1), (12, 14, 16, 18, 20, 22)
+    grids: dict[str, Any] = {
+        "exposure": "300",
+        "widths": widths,
+        "scale_bits": 28,
+        "value_bits": 28,
+    }
+    cold = play(Proximal(), *built(example(goal(12, **grids), [whole])))
+    warm, kept, rounds = cold.solution.warm, dict(cold.memories), []
+    for venue in range(4):
+        moved = {k: v.copy() for k, v in whole.items()}
+        for side in ("ask", "bid"):
+            moved[side][venue] *= 1.0003
+        whole = moved
+        again = play(Proximal(), *built(example(goal(12, **grids), [whole])), warm=warm, kept=kept)
+        assert again.solution.status == "certified"
+        best = optimum([whole], 300.0)
+        assert abs(again.solution.value / 2**28 - best) <= 2e-6 * best
+        warm, kept = again.solution.warm, {**kept, **again.memories}
+        rounds.append(again.rounds)
+    assert cold.rounds <= 24
+    assert sorted(rounds)[1] <= 16
+    assert max(rounds) <= 32
+
+
+def test_what_leads_past_the_plan_is_tried_again_around_centres(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without that, some small markets end without their plan."""
+    tables = [table(1, 4, 8, 15)]
+    monkeypatch.setattr(proximal, "MOST_IDLE", 12)
+    again = solve(tables, exposure="3")
+    ends = proximal._without_certificate
+    monkeypatch.setattr(
+        proximal, "_without_certificate", lambda s, b: ends(replace(s, is_afresh=True), b)
+    )
+    at_once = solve(tables, exposure="3")
+    assert at_once.solution.status == "stalled"
+    assert at_once.rounds < again.rounds
+
+
+def test_a_pace_grows_where_totals_stand_still_and_falls_where_they_pass() -> None:
+    coupling, problems = built(example(goal(1), [single([99, 99.5], [98])]))
+    terms, answers = terms_of(coupling), []
+    for v in (100 * GRID, 100 * GRID - (100 << 20), 197 * GRID // 2):
+        query = multiplier_query("curvature", coupling, [v, GRID], coupling.smoothing[1])
+        words_ = problems[0].answer(query, EMPTY)[0]
+        read_ = read(terms, (v, GRID), coupling.smoothing[1], "", Total(words_, ("p",), exact=True))
+        assert read_ is not None
+        answers.append(read_)
+    still, passed = (
+        Move(
+            answers[0],
+            end,
+            *(aim_of(terms, a, ((0,) * 2, (2**31,) * 2)) for a in (answers[0], end)),
+        )
+        for end in answers[1:]
+    )
+    slow = np.array([2.0**-16, PACE])
+    assert paced(terms, still, slow)[0][0] == 2.0**-15
+    paces, slopes = paced(terms, passed, np.full(2, PACE))
+    assert paces[0] == PACE * 0.7
+    assert slopes[0, 0] > answers[2].matrix(2)[0, 0]
 
 
 def single(ask: Sequence[float], bid: Sequence[float], size: float = 5.0, **more: Any) -> Table:

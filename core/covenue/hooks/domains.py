@@ -188,6 +188,15 @@ class Domain(Protocol):
         """Figures of a run with all data opened outside the cohort; JSON types only."""
         ...
 
+    def plan_figures(self, plan: OpenedPlan, parties: Sequence[OpenedParty]) -> Mapping[str, Any]:
+        """One plan that was not acted on, with all data opened; JSON types only.
+
+        `venues` names the parties, and `why` has for each of them a mapping with `because`: why it
+        got its share, in a sentence. Any other list as long as `venues` is one figure each. A plan
+        without a proposal has its `status` alone beside `venues`.
+        """
+        ...
+
     def sections(
         self, figures: Mapping[str, Any], plans: Sequence[OpenedPlan]
     ) -> Sequence[Section]:

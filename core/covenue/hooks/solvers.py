@@ -54,11 +54,12 @@ class Solution:
     """Where a solver ended.
 
     after: digest of the query whose memory the commitment continues from; None for the empty
-    memory. points: the shared integers of the plan (key and residual of a key search). value,
-    bound: in the domain's value unit; |bound - value| is the certified gap. shortfall: what could
-    not be planned. warm: what the next plan of the order may start from. stands: the first round
-    of a warm start has shown that the plan before is still within tolerance, so nothing changes
-    (round 0 of solvers.md, section 3).
+    memory. points: the shared integers of the plan (key and residual of a key search); of an
+    `infeasible` end at most one, the coordinate that cannot be met. value, bound: in the domain's
+    value unit; |bound - value| is the certified gap. shortfall: what could not be planned. warm:
+    what the next plan of the order may start from. stands: the first round of a warm start has
+    shown that the plan before is still within tolerance, so nothing changes (round 0 of
+    solvers.md, section 3).
     """
 
     status: SolutionStatus
@@ -253,6 +254,9 @@ class DualCoupling(Coupling, Protocol):
     `smoothing`. `Solution.multipliers` and `points`, and so the commit query, carry v again, and
     the m net words of the plan followed by its width, if any. What is committed is never less
     than what was answered.
+
+    Doing nothing costs nothing: where every least <= 0 <= most and there is no tracking, m words
+    of 0 are a plan worth 0 at any v. Nobody acts on it, whatever was answered.
     Source: solvers.md, sections 1 and 2.
     """
 

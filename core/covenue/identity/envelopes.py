@@ -5,7 +5,7 @@ import base64
 from covenue.errors import EnvelopeRefused, IdentityRefused
 from covenue.identity.dsse import decode_base64
 from covenue.identity.keys import SigningKey, verify
-from covenue_contracts.canonical import ProfileBroken, ValidationError, canonical, parse
+from covenue_contracts.canonical import ProfileBroken, ValidationError, canonical, parse_as
 from covenue_contracts.envelope import Envelope
 
 TAG = "covenue/envelope/1"
@@ -37,8 +37,11 @@ def seal(
         "contract": contract,
         "payload": base64.b64encode(payload).decode("ascii"),
     }
-    signature = base64.b64encode(key.sign(TAG, canonical(unsigned))).decode("ascii")
-    return canonical(Envelope.model_validate({**unsigned, "signature": signature}))
+    body = canonical(unsigned)
+    checked = {**unsigned, "payload": ""}  # long, and base64 because it was encoded above
+    signature = base64.b64encode(key.sign(TAG, body)).decode("ascii")
+    Envelope.model_validate({**checked, "signature": signature})
+    return _signed(body, signature)
 
 
 def open_envelope(data: bytes) -> Envelope:
@@ -47,19 +50,16 @@ def open_envelope(data: bytes) -> Envelope:
     Raises EnvelopeRefused, which shows neither payload nor signature.
     """
     try:
-        document = parse(data)
-        envelope = Envelope.model_validate_json(data)
+        envelope = parse_as(Envelope, data)
         signature = decode_base64(envelope.signature)
-        decode_base64(envelope.payload)
     except ProfileBroken as error:
         raise _refused("its bytes are not canonical", error.where) from error
     except ValidationError as error:
         raise _refused("it is no envelope/v1", _places(error)) from None
     except IdentityRefused as error:
-        raise _refused("a base64 field is malformed", "payload, signature") from error
-    signed = canonical({name: document[name] for name in document if name != "signature"})
+        raise _refused("a base64 field is malformed", "signature") from error
     try:
-        is_signed = verify(envelope.sender, TAG, signed, signature)
+        is_signed = verify(envelope.sender, TAG, _unsigned(data, envelope.signature), signature)
     except IdentityRefused as error:
         raise _refused("its sender names no usable key", "sender", envelope.sender) from error
     if not is_signed:
@@ -68,8 +68,22 @@ def open_envelope(data: bytes) -> Envelope:
 
 
 def payload_of(envelope: Envelope) -> bytes:
-    """The payload's bytes."""
-    return decode_base64(envelope.payload)
+    """The payload's bytes; the contract has seen to it that they have one spelling."""
+    return base64.b64decode(envelope.payload)
+
+
+def _signed(body: bytes, signature: str) -> bytes:
+    """The canonical bytes of a document with its signature, whose key stands after all others."""
+    return body[:-1] + _last(signature)
+
+
+def _unsigned(data: bytes, signature: str) -> bytes:
+    """What was signed: canonical bytes without the signature that they end in."""
+    return data.removesuffix(_last(signature)) + b"}"
+
+
+def _last(signature: str) -> bytes:
+    return f',"signature":"{signature}"}}'.encode()
 
 
 def _places(error: ValidationError) -> str:

@@ -7,7 +7,9 @@ rule is broken; nothing of a note is used before its signature has been verified
 import base64
 import binascii
 import hashlib
+import re
 import unicodedata
+from functools import lru_cache
 
 from covenue.errors import LedgerDamaged
 from covenue.identity.did import public_key
@@ -18,8 +20,10 @@ KEY_ID_BYTES = 4
 SIGNATURES_MAX = 100
 NOTE_BYTES_MAX = 1 << 20
 DASH = "\u2014 "
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
+@lru_cache(maxsize=4096)
 def key_id(name: str, did: str) -> bytes:
     """The 4 bytes that tell keys of one name apart: SHA-256(name | 0x0A | 0x01 | key)[:4]."""
     return hashlib.sha256(name.encode() + b"\n" + KEY_TYPE_ED25519 + public_key(did)).digest()[
@@ -113,6 +117,7 @@ def _is_signed(text: str, signatures: list[tuple[str, bytes]], name: str, did: s
     return found
 
 
+@lru_cache(maxsize=4096)
 def _check_name(name: str) -> None:
     if not name or "+" in name or any(_is_space(letter) for letter in name):
         raise _refused("a key name is empty or holds a space or a plus sign")
@@ -125,7 +130,7 @@ def _is_space(letter: str) -> bool:
 def _check_text(text: str) -> None:
     if not text.endswith("\n") or text == "\n":
         raise _refused("its text is empty or does not end in a newline")
-    if any(letter < " " and letter != "\n" for letter in text):
+    if _CONTROL.search(text):
         raise _refused("its text holds a control character")
 
 

@@ -9,9 +9,10 @@ Source: solvers.md, section 4 (R1, R5).
 import os
 from collections.abc import Callable
 from functools import wraps
+from hashlib import sha256
 from importlib.util import find_spec
-from types import FunctionType
-from typing import ParamSpec, TypeVar
+from types import CodeType, FunctionType
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,6 +46,24 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def _digest(function: Any) -> str:
+    """SHA-256 of all that machine code is made of: the code, its callees and their constants.
+
+    numba finds kept machine code by name and by the stamp of the function's own file; without this
+    a kernel would go on with the callees and constants that other files had when it was compiled.
+    """
+    code = function.__code__
+    consts = [c.co_code if isinstance(c, CodeType) else repr(c).encode() for c in code.co_consts]
+    parts = [code.co_code, *consts]
+    for name in code.co_names:
+        value: Any = function.__globals__.get(name)
+        if hasattr(value, "machine_code"):
+            parts.append(_digest(value.plain).encode())
+        elif isinstance(value, int | float | tuple):
+            parts.append(f"{name}={value!r}".encode())
+    return sha256(b"\0".join(parts)).hexdigest()
+
+
 def _machine_code(function: Callable[P, R]) -> Callable[P, R]:
     """numba's dispatcher, in whose globals each kernel that it calls is a dispatcher as well."""
     import numba
@@ -55,5 +74,6 @@ def _machine_code(function: Callable[P, R]) -> Callable[P, R]:
     linked = FunctionType(
         function.__code__, {**known, **callees}, function.__name__, function.__defaults__
     )
-    linked.__qualname__, linked.__module__ = function.__qualname__, function.__module__
+    linked.__qualname__ = f"{function.__qualname__}_{_digest(function)[:16]}"
+    linked.__module__ = function.__module__
     return numba.njit(cache=True, fastmath=False, error_model="numpy", nogil=True)(linked)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GROUP = "covenue.plugins"
 MANIFEST = "plugin.json"
 MANIFEST_BYTES_MAX = 64 * 1024
+_NAME = re.compile(r"^Name:[ \t]*(\S+)", re.MULTILINE | re.IGNORECASE)
 
 
 class _Unusable(Exception):
@@ -54,7 +55,7 @@ class PluginRow:
         """The content digest, computed when first asked for; 64 zeros without a package."""
         return installed_digest(self.package, self.records) if self.package else "0" * 64
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names that the manifest provides."""
         return tuple(p.name for p in self.manifest.provides) if self.manifest else ()
@@ -84,7 +85,7 @@ def scan(path: Sequence[str]) -> tuple[PluginRow, ...]:
     rows: dict[tuple[str, str], PluginRow] = {}
     seen: set[str] = set()
     for distribution in metadata.distributions(path=list(path)):
-        name = normalised(distribution.metadata["Name"] or "")
+        name = _name(distribution)
         if name in seen:
             continue
         seen.add(name)
@@ -92,6 +93,13 @@ def scan(path: Sequence[str]) -> tuple[PluginRow, ...]:
             if point.group == GROUP:
                 rows[point.name, name] = _row(distribution, point, path)
     return tuple(rows[key] for key in sorted(rows))
+
+
+def _name(distribution: "Distribution") -> str:
+    """The distribution's normalised name, from the head of its metadata: all are asked for it."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    found = _NAME.search(text.partition("\n\n")[0])
+    return normalised(found[1]) if found else ""
 
 
 def normalised(name: str) -> str:
@@ -106,7 +114,7 @@ def _row(distribution: "Distribution", point: "EntryPoint", path: Sequence[str])
     try:
         package = _package(point, path)
         manifest = _manifest(package / MANIFEST)
-        _check_names(manifest, point, normalised(distribution.metadata["Name"] or ""))
+        _check_names(manifest, point, _name(distribution))
     except _Unusable as unusable:
         return PluginRow(point.name, "", version, None, str(unusable), package, records)
     return PluginRow(point.name, manifest.family, version, manifest, None, package, records)

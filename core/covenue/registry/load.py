@@ -5,11 +5,12 @@ other plugins go on working. KeyboardInterrupt is nobody's fault and passes.
 """
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,28 @@ PROTOCOLS = {
 """Families that have a hook, and the Protocols that their factories build."""
 
 Factory = Callable[..., Any]
+
+
+def installed() -> "Registry":
+    """The registry of this program's own path, shared by all who ask for it.
+
+    It is made again when a folder of the path has changed, as by installing or removing a plugin.
+    A plugin's content is that of when it was first asked for: so is the code that was imported.
+    """
+    path = tuple(search_path())
+    return _of_path(path, tuple(_last_change(folder) for folder in path))
+
+
+@lru_cache(maxsize=1)
+def _of_path(path: tuple[str, ...], changes: tuple[int, ...]) -> "Registry":
+    return Registry(path)
+
+
+def _last_change(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
 
 
 class Registry:
@@ -277,4 +300,4 @@ def _members(protocol: type) -> list[str]:
     return sorted(name for name in vars(protocol) if not name.startswith("_"))
 
 
-__all__ = ["PROTOCOLS", "Factory", "PluginRow", "Registry"]
+__all__ = ["PROTOCOLS", "Factory", "PluginRow", "Registry", "installed"]

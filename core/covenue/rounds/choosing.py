@@ -1,6 +1,6 @@
 """`solver = "auto"`: which installed solver fits a plan best, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +12,7 @@ from covenue_contracts.shared import Capability
 
 AUTO = "auto"
 NOTHING: frozenset[Capability] = frozenset()
+DISCLOSE: frozenset[Capability] = frozenset({"DISCLOSE"})
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,22 @@ class Chosen:
     why: str
 
 
-def choose(registry: Registry, coupling: Coupling, problems: Mapping[str, LocalProblem]) -> Chosen:
+def choose(
+    registry: Registry,
+    coupling: Coupling,
+    problems: Mapping[str, LocalProblem],
+    privacy: Sequence[str],
+) -> Chosen:
     """The solver of least rank among those that fit; of equal ranks, the first by name.
 
-    What counts is what every problem offers. A solver that cannot be built is passed over.
-    Raises CapabilityMissing, with what is offered, where none fits.
+    What counts is what every problem offers; DISCLOSE only where no mechanism of `privacy` hides
+    anything, since no node would answer. A solver that cannot be built is passed over. Raises
+    CapabilityMissing, with what is offered, where none fits.
     """
     offers = [problem.capabilities for problem in problems.values()]
     offered = frozenset.intersection(*offers) if offers else NOTHING
+    if not all(_shows_everything(registry, name) for name in privacy):
+        offered -= DISCLOSE
     found = sorted(
         (suits.rank, name, suits.why) for name, suits in _fitting(registry, coupling, offered)
     )
@@ -43,6 +52,12 @@ def choose(registry: Registry, coupling: Coupling, problems: Mapping[str, LocalP
         )
     _, name, why = found[0]
     return Chosen(name, why)
+
+
+def _shows_everything(registry: Registry, mechanism: str) -> bool:
+    manifest = registry.find("privacy", mechanism).manifest
+    facts = manifest.privacy if manifest is not None else None
+    return facts is not None and facts.coordinator_sees == "everything"
 
 
 def _fitting(

@@ -62,7 +62,7 @@ from covenue.rounds.votes import votes_of
 from covenue_contracts.canonical import digest, sha256
 from covenue_contracts.contract import Contract
 from covenue_contracts.envelope import Decline, Join, Upload
-from covenue_contracts.ledger import Deadline, KillSwitch, Submit
+from covenue_contracts.ledger import ENTRY_BYTES_MAX, Deadline, KillSwitch, Submit
 from covenue_contracts.plan import (
     Commitment,
     Goal,
@@ -127,9 +127,10 @@ class Round:
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan in progress."""
+    """A plan in progress; `opening` is the digest of all that it opened with."""
 
     opened: PlanOpen
+    opening: str
     coupling: Coupling
     joins: Mapping[str, tuple[Join, str]] = field(default_factory=dict)
     stage: Any = None
@@ -334,7 +335,7 @@ def _open_plan(turn: _Turn, goal: Goal, mode: PlanMode) -> None:
     coupling = turn.parts.couple(goal, order.roster.members)
     check_headroom(int(coupling.space.bound), len(order.roster.members))
     turn.set_mandate(
-        plan=Plan(opened, coupling, owed_before=integers(mandate.committed)),
+        plan=Plan(opened, opened_digest(opened), coupling, owed_before=integers(mandate.committed)),
         plans=mandate.plans + 1,
         opened_at=turn.wall,
         last_plan=plan,
@@ -445,7 +446,7 @@ def _ask(turn: _Turn, query: Query, retries: int, retry_of: int | None) -> None:
     expected = _joined(plan) if cohort is None else cohort
     named = query_digest(plan.id, query)
     ctx = round_context(
-        opened_digest(plan.opened),
+        plan.opening,
         plan.id,
         plan.rounds + 1,
         mandate.roster,
@@ -556,8 +557,8 @@ def _released(turn: _Turn, effect: Released) -> None:
         return
     release = replace(effect.release, query=current.ctx.query)
     turn.forget_timers()
-    turn.say(_signals(plan, current, release))
     summed = to_text(_release_words(release))
+    turn.say(_signals(plan, current, release, summed))
     transcript = transcript_digest(plan.transcript, current.query, summed)
     if plan.cohort is None and plan.attendance is not None:
         turn.state = replace(turn.state, past=turn.state.past.after(plan.attendance))
@@ -576,15 +577,17 @@ def _release_words(release: Total | Choice) -> Words:
     return frozen(np.array([release.winner], dtype=np.int64))
 
 
-def _signals(plan: Plan, current: Round, release: Total | Choice) -> SharedSignals:
-    """What a round released: its words where an entry holds them, and their digest always."""
-    words = _release_words(release)
+def _signals(plan: Plan, current: Round, release: Total | Choice, summed: str) -> SharedSignals:
+    """What a round released: its words where an entry holds them, and their digest always.
+
+    summed: the words as text; one that is too long by itself is not tried.
+    """
     signals = SharedSignals(
         plan=plan.id,
         round=current.ctx.round,
         query=current.ctx.query,
-        words=to_text(words),
-        digest=hashlib.sha256(to_bytes(words)).hexdigest(),
+        words=summed if len(summed) <= ENTRY_BYTES_MAX else None,
+        digest=hashlib.sha256(to_bytes(_release_words(release))).hexdigest(),
         cohort=release.cohort,
         exact=release.exact if isinstance(release, Total) else False,
     )
@@ -646,7 +649,7 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
     turn.set_mandate(parent=delta)
     turn.state = replace(turn.state, warm=warm)
     if outcome.status not in {"certified", "estimated"}:
-        _void(turn, f"the solver ended {outcome.status}")
+        _void(turn, f"the solver ended {_ending(turn, outcome)}")
     elif plan.opened.mode == "standing":
         _close(turn, "standing plan: nothing is acted on")
     else:
@@ -657,6 +660,14 @@ def _tell(turn: _Turn, release: Total | Choice) -> None:
             points=delta.solution,
         )
         _ask(turn, query, retries=0, retry_of=None)
+
+
+def _ending(turn: _Turn, solution: Solution) -> str:
+    """A status, and the coordinate that makes a plan infeasible, where the solver names one."""
+    names = turn.plan.coupling.space.names
+    places = [k for k in solution.points if solution.status == "infeasible" and 0 <= k < len(names)]
+    named = "".join(f": '{names[k]}' cannot be met" for k in places[:1])
+    return f"{solution.status}{named}"
 
 
 def _stands(turn: _Turn, solution: Solution) -> bool:
@@ -727,6 +738,9 @@ def _decide(turn: _Turn, committed: Words, attached: Mapping[str, bytes]) -> Non
     cohort = plan.cohort or ()
     if set(attached) != set(cohort) or any(len(body) != 32 for body in attached.values()):
         _void(turn, "a commitment is missing")
+        return
+    if not committed.any():
+        _void(turn, "the plan is to do nothing")
         return
     if not plan.coupling.admits(committed, plan.opened.goal):
         _void(turn, "the summed commitment is not admitted")

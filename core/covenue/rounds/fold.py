@@ -13,7 +13,7 @@ from covenue.hooks.programs import RecordedSolver
 from covenue.hooks.solvers import Choice, Coupling, Solution, State, Suits, Total
 from covenue.ledger.entries import Entry
 from covenue.rounds import coordinator, node_state, participant
-from covenue.rounds.messages import open_message
+from covenue.rounds.messages import Message, open_message
 from covenue_contracts.contract import Contract
 from covenue_contracts.ledger import ClockReading
 from covenue_contracts.plan import Order, PlanDelta, QueryAsked
@@ -73,11 +73,12 @@ class CoordinatorFold:
         self,
         wall: int,
         body: Contract,
-        envelope: bytes | None = None,
+        envelope: bytes | Message | None = None,
         said: Said | None = None,
     ) -> tuple[Contract, ...] | None:
         """Fold one input; None when it changed nothing and is therefore no entry.
 
+        envelope: a participant's bytes, or the message that they were opened to.
         said: what the step's record holds of the solver, for one that is replayed from its record.
         Raises EnvelopeRefused for a message that does not verify.
         """
@@ -85,7 +86,7 @@ class CoordinatorFold:
             self._parts = self._resolve(body)
         if self._parts is None:
             return None
-        message = None if envelope is None else open_message(envelope)
+        message = open_message(envelope) if isinstance(envelope, bytes) else envelope
         event = coordinator.Event(wall, cast("coordinator.Input", body), message)
         state, derived = coordinator.advance(_following(self._parts, said), self.state, event)
         if state is self.state and not derived:

@@ -79,15 +79,16 @@ class Event:
 class View:
     """What the coordinator's log says, as far as this node has read it.
 
-    orders, plans: how many orders there were, and how many plans of the newest. attendance: of
-    this plan; past: whose inputs were in the plans that may have released a total. distrust: why
-    this node takes no part, however the coordinator asks.
+    orders, plans: how many orders there were, and how many plans of the newest. opening: digest of
+    all that the plan opened with. attendance: of this plan; past: whose inputs were in the plans
+    that may have released a total. distrust: why this node takes no part, however it is asked.
     """
 
     order: Order | None = None
     orders: int = 0
     plans: int = 0
     plan: PlanOpen | None = None
+    opening: str = ""
     joined: tuple[str, ...] = ()
     setups: Mapping[str, bytes] = field(default_factory=dict)
     distrust: str = ""

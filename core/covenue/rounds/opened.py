@@ -10,6 +10,7 @@ from statistics import median
 
 from covenue.hooks.domains import OpenedPlan
 from covenue.ledger.audit_log import AuditLog
+from covenue.ledger.entries import Entry
 from covenue_contracts.canonical import parse_as
 from covenue_contracts.ledger import ActionPlanned, KillSwitch, OutcomeSeen, Submit
 from covenue_contracts.local import Actions, Outcome, Outcomes
@@ -119,12 +120,15 @@ def _actions(nodes: Mapping[str, AuditLog]) -> dict[str, dict[str, Actions]]:
     return found
 
 
-def traffic(log: AuditLog, start: int = 0) -> Traffic:
-    """What left each party (by did) since entry `start`, from the envelopes that were kept."""
+def traffic(log: AuditLog, entries: Iterable[Entry] | None = None) -> Traffic:
+    """What left each party (by did), from the envelopes that were kept.
+
+    entries: those of the log that are meant, by default all.
+    """
     sizes: dict[str, int] = {}
     round_bytes = 0
     rounds: set[tuple[str, str, int]] = set()
-    for entry in log.entries(start):
+    for entry in log.entries() if entries is None else entries:
         if isinstance(entry.body, Submit):
             size = len(log.get_blob(entry.body.blob))
             sizes[entry.body.sender] = sizes.get(entry.body.sender, 0) + size

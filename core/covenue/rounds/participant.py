@@ -84,7 +84,7 @@ from covenue_contracts.ledger import (
     Submit,
     Tail,
 )
-from covenue_contracts.local import Actions, Outcome, Outcomes
+from covenue_contracts.local import Outcome, Outcomes
 from covenue_contracts.plan import (
     Goal,
     Order,
@@ -255,6 +255,7 @@ def _read_open(turn: _Turn, opened: PlanOpen) -> None:
             orders=view.orders,
             plans=max(view.plans, opened.number + 1),
             plan=opened,
+            opening=opened_digest(opened),
             closed=False,
             past=view.past.after(view.attendance or NOBODY) if has_released else view.past,
             distrust="" if _is_next_plan(view, opened) else "plan-unproven",
@@ -569,7 +570,7 @@ def _context(turn: _Turn, asked: QueryAsked) -> RoundContext:
     view = turn.state.view
     assert view.plan is not None  # noqa: S101 -- a query has its plan
     return round_context(
-        opened_digest(view.plan),
+        view.opening,
         asked.plan,
         asked.round,
         view.plan.roster,
@@ -645,11 +646,12 @@ def _asked_words(turn: _Turn, asked: QueryAsked) -> tuple[Words, bytes]:
         return _settle_words(turn, asked), b""
     if query.kind == "commit":
         actions, words, kept = problem.commit(query, memory, asked.plan)
-        commitment = _commitment(turn, asked, actions)
+        body = canonical(actions)
+        commitment = _commitment(turn, asked, body)
         turn.set_plan(
             actions=actions, planned=words, commitment=commitment, commit_query=asked.digest
         )
-        turn.blobs.append(canonical(actions))
+        turn.blobs.append(body)
         _keep(turn, asked, kept)
         return words, bytes.fromhex(commitment)
     words, kept = problem.answer(query, memory)
@@ -657,14 +659,14 @@ def _asked_words(turn: _Turn, asked: QueryAsked) -> tuple[Words, bytes]:
     return words, b""
 
 
-def _commitment(turn: _Turn, asked: QueryAsked, actions: Actions) -> str:
+def _commitment(turn: _Turn, asked: QueryAsked, actions: bytes) -> str:
     """SHA-256(tag | 32-byte nonce from the master key | canonical actions), length-prefixed.
 
     A nonce for each round: equal actions in two rounds must not show as equal.
     """
     number = str(asked.round).encode()
     nonce = derive(turn.own.master, b"commitment", asked.plan.encode(), number)
-    return sha256(b"covenue/commitment/1", nonce, canonical(actions))
+    return sha256(b"covenue/commitment/1", nonce, actions)
 
 
 def _keep(turn: _Turn, asked: QueryAsked, memory: Memory) -> None:
@@ -728,7 +730,8 @@ def _perform(turn: _Turn, number: int, effects: Sequence[StageEffect]) -> None:
             query = turn.state.view.query
             named = query.digest if query is not None else "0" * 64
             body = base64.b64encode(effect.body).decode("ascii")
-            _send(turn, number, effect.phase, Upload(query=named, body=body))
+            payload = Upload.model_construct(query=named, body=body)  # its receiver validates it
+            _send(turn, number, effect.phase, payload)
         elif isinstance(effect, Sign):
             _vote(turn, number, effect)
 

@@ -137,7 +137,7 @@ def _with_solver(scenario: ScenarioFile, registry: Registry) -> tuple[ScenarioFi
         for party in parties:
             party.venue.close()
     members = previewed_members(scenario)
-    chosen = choose(registry, domain.coupling(goal, members), problems)
+    chosen = choose(registry, domain.coupling(goal, members), problems, scenario.privacy)
     taken = replace(scenario, solver=chosen.name)
     if SOLVER_OPTION not in scenario.options:
         return taken, chosen.why

@@ -25,7 +25,7 @@ from covenue.rounds.fold import (
     check,
     groups,
 )
-from covenue.rounds.messages import open_message, plan_id
+from covenue.rounds.messages import Message, open_message, plan_id
 from covenue.rounds.room import check_order
 from covenue_contracts.canonical import parse_as
 from covenue_contracts.contract import Contract
@@ -97,7 +97,7 @@ class CoordinatorProcess:
         except EnvelopeRefused:
             return
         if message.envelope.sender == sender:
-            self._take(message.entry(), clock, envelope)
+            self._take(message.entry(), clock, (message, envelope))
 
     def next_due(self) -> int | None:
         """The earliest timer, or None."""
@@ -114,14 +114,17 @@ class CoordinatorProcess:
         """Whether no order is open."""
         return coordinator.done(self.state)
 
-    def _take(self, body: Contract, clock: ClockReading, envelope: bytes | None = None) -> bool:
+    def _take(
+        self, body: Contract, clock: ClockReading, sent: tuple[Message, bytes] | None = None
+    ) -> bool:
+        """Fold an input and store its step; sent: the message behind it, and its envelope."""
         before = self._fold.state
-        derived = self._fold.apply(int(clock.wall), body, envelope)
+        derived = self._fold.apply(int(clock.wall), body, sent and sent[0])
         if derived is None:
             return False
         try:
-            if envelope is not None:
-                self.log.put_blob(envelope)
+            if sent is not None:
+                self.log.put_blob(sent[1])
             start = self.log.append(items(body, *derived), clock).start
         except BaseException:
             self._fold.state = before  # what is not stored did not happen

@@ -107,20 +107,15 @@ def what_if(
 
 
 def _figures(prepared: Prepared) -> list[Any]:
-    """One row of standing figures an order."""
+    """The domain's figures of each order's first plan."""
     members = {member.name: member for member in previewed_members(prepared.scenario)}
     opened = [
         OpenedParty(members[party.entry.name], party.entry.config, party.venue)
         for party in prepared.parties
     ]
-    rows = []
-    for entry, goal in zip(prepared.scenario.orders, prepared.goals, strict=True):
-        plan = _planned(prepared, entry, goal)
-        figures = prepared.domain.opened_figures([plan], opened)["standing"]
-        venues = list(figures.get("venues", members))
-        nothing: dict[str, Any] = {"status": plan.delta.status if plan.delta else "none"}
-        rows.append({"venues": venues, **next(iter(figures["plans"]), nothing)})
-    return rows
+    orders = zip(prepared.scenario.orders, prepared.goals, strict=True)
+    plans = (_planned(prepared, entry, goal) for entry, goal in orders)
+    return [dict(prepared.domain.plan_figures(plan, opened)) for plan in plans]
 
 
 def _planned(prepared: Prepared, entry: OrderEntry, goal: Goal) -> OpenedPlan:

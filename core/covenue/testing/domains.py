@@ -251,6 +251,18 @@ class LadderDomain:
         """How many plans there were, and how many had a proposal."""
         return {"plans": len(plans), "proposals": sum(plan.delta is not None for plan in plans)}
 
+    def plan_figures(self, plan: OpenedPlan, parties: Sequence[OpenedParty]) -> Mapping[str, Any]:
+        """Who took part, in the ladder's order."""
+        venues = [party.member.name for party in parties]
+        if plan.delta is None:
+            return {"venues": venues, "status": "none"}
+        cohort = plan.delta.cohort
+        why = [
+            {"because": "it took part" if party.member.did in cohort else "it was not there"}
+            for party in parties
+        ]
+        return {"venues": venues, "status": plan.delta.status, "why": why}
+
     def sections(
         self, figures: Mapping[str, Any], plans: Sequence[OpenedPlan]
     ) -> Sequence[Section]:

@@ -17,12 +17,12 @@ SETTLE = Query(kind="settle", after=None, multipliers=None, points=())
 def multiplier_query(
     kind: QueryKind, coupling: DualCoupling, values: Sequence[int], width: int | None = None
 ) -> Query:
-    """A query at multipliers on the coupling's grid; a commit query carries no plan of its own.
+    """A query at multipliers on the coupling's grid; `commit` only says that there is a plan.
 
     Where a path is followed, `commit` and `certify` carry the plan without any further lot.
     """
-    size = len(coupling.reference) if coupling.tracking is None else 2
-    points = ("0",) * size if kind in {"commit", "certify"} else ()
+    plan = ("1",) * len(coupling.reference) if coupling.tracking is None else ("0", "0")
+    points = plan if kind in {"commit", "certify"} else ()
     return Query(
         kind=kind,
         after=None,
@@ -249,11 +249,30 @@ class DualDomainConformance:
                     for problem in example.problems(domain):
                         _check_certified(coupling, tracked, problem, values)
 
+    def test_dom_115_nobody_acts_on_a_plan_of_nothing(self) -> None:
+        """Where no total has to be met, doing nothing is a plan, whatever was answered."""
+        domain = self.build()
+        for example in self.examples():
+            coupling = _coupling(domain, example)
+            rows = zip(coupling.least, coupling.most, strict=True)
+            if coupling.tracking is not None or not all(low <= 0 <= high for low, high in rows):
+                continue
+            for values, width in probes(coupling):
+                commit = multiplier_query("commit", coupling, values, width)
+                zeros = ("0",) * len(coupling.reference)
+                points = (*zeros, *commit.points[len(zeros) :])
+                for problem in example.problems(domain):
+                    nothing = commit.model_copy(update={"points": points})
+                    actions, planned, _ = problem.commit(nothing, EMPTY, "0" * 64)
+                    assert not actions.legs
+                    assert not actions.swaps
+                    assert not any(integers(planned))
+
 
 def dual_domain_conformance(
     build: Callable[[], Domain], examples: Callable[[], Sequence[DomainExample]]
 ) -> type[DualDomainConformance]:
-    """A test class with the cases DOM-101 to DOM-114, for domains solved by multipliers.
+    """A test class with the cases DOM-101 to DOM-115, for domains solved by multipliers.
 
     Use: `TestArbitrage = dual_domain_conformance(Arbitrage, examples)`. The examples are built
     anew for every case; give at least two, one of them with two members or more.

@@ -10,9 +10,10 @@ from covenue_contracts.plan import Goal, Member
 from covenue_domain_arbitrage.coupling import ArbitrageCoupling, continues, coupling, slots_of
 from covenue_domain_arbitrage.dialect import ARBSPHERE
 from covenue_domain_arbitrage.goals import parse_goal, read_terms
-from covenue_domain_arbitrage.opened import opened_figures
+from covenue_domain_arbitrage.opened import opened_figures, plan_figures
 from covenue_domain_arbitrage.problem import ArbitrageProblem, problem_of
 from covenue_domain_arbitrage.sections import sections
+from covenue_domain_arbitrage.selftest import kind_of, require_self_test
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
@@ -44,8 +45,10 @@ class Arbitrage:
 
         state: a Snapshot of pools or of a book, or a table of pools (`frames.COLUMNS`) or of
         ladders (`ladders_table`). config: for books `fee_bps`, `capital`, `inventory`, and `base`
-        and `quote` where the venue calls its assets otherwise.
+        and `quote` where the venue calls its assets otherwise. Raises PluginBroken if this machine
+        does not compute as it must.
         """
+        require_self_test(kind_of(state))
         terms, slots = read_terms(goal), slots_of(members)
         return problem_of(terms, len(members), state, config, member.slot, slots)
 
@@ -73,6 +76,10 @@ class Arbitrage:
     ) -> Mapping[str, Any]:
         """Figures of a run with all venues opened, outside the cohort; see `opened`."""
         return opened_figures(plans, parties)
+
+    def plan_figures(self, plan: OpenedPlan, parties: Sequence[OpenedParty]) -> Mapping[str, Any]:
+        """One plan with all venues opened: what each gives, and why; see `opened`."""
+        return plan_figures(plan, parties)
 
     def sections(
         self, figures: Mapping[str, Any], plans: Sequence[OpenedPlan]

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from covenue.errors import CapabilityMissing
 from covenue.hooks.programs import Optimum, Program, disclosure_width
+from covenue.hooks.prox import prox_width
 from covenue.numerics.words import RING_HALF, Words, integers
 from covenue_contracts.plan import Goal, Member
 from covenue_contracts.shared import Query, Space
@@ -75,13 +76,13 @@ class ArbitrageCoupling:
         """What has to be brought back; without a debt, minus what may be owed."""
         return self.terms.least
 
-    @property
+    @cached_property
     def most(self) -> tuple[int, ...]:
         """What may still be taken."""
         pairs = zip(self.terms.remaining, self.terms.least, strict=True)
         return tuple(max(most, least) for most, least in pairs)
 
-    @property
+    @cached_property
     def margin(self) -> tuple[int, ...]:
         """What covers rounding, at most half of what lies between least and most."""
         rows = zip(self.terms.margin, self.least, self.most, strict=True)
@@ -115,11 +116,13 @@ class ArbitrageCoupling:
     def width(self, query: Query) -> int:
         """Respond: value and net amounts; curvature: slopes as well; commit: net amounts.
 
-        Disclose: a word a slot, then the concatenation.
+        Prox: see `hooks/prox.py`. Disclose: a word a slot, then the concatenation.
         """
         if query.kind == "disclose":
             return disclosure_width(query, self.slots)
         size = len(self.terms.assets)
+        if query.kind == "prox":
+            return prox_width(query, size)
         widths = {
             "respond": 1 + size,
             "curvature": 1 + size + triangle(size),

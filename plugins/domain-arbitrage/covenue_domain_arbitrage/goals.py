@@ -12,6 +12,9 @@ from functools import cached_property
 from itertools import pairwise
 from re import compile as pattern
 
+import numpy as np
+from numpy.typing import NDArray
+
 from covenue.errors import BadInput
 from covenue.numerics.decimals import as_toml, parse_decimal
 from covenue_contracts.contract import Scalar
@@ -23,9 +26,15 @@ GRID = Fraction(1 << MULTIPLIER_BITS)
 FINEST_REFERENCE = 2**16
 GREATEST_REFERENCE = 2**60
 GREATEST_BOUND = 2**62
-ASSETS_MOST = 200
-"""As many as an order's entry holds for 64 parties, whatever names and numbers are in it."""
+ASSETS_MOST = 1000
+"""As many as the questions and the solution of a plan hold (hooks.solvers.QUERY_BYTES_MAX).
+
+What an order, its parties and a settlement come to is known to the kernel alone: it refuses an
+order whose entries would be too large. 200 assets of any name fit beside 64 parties.
+"""
 NAME_MOST = 64
+DIGITS_EXACT = 18
+INT64_MOST = 2**63 - 1
 DEFAULTS: Mapping[str, Scalar] = {
     "most": None,
     "scale_bits": 26,
@@ -51,6 +60,8 @@ ASSET = pattern(r"[a-z][a-z0-9]*([-._][a-z0-9]+)*")
 WHOLE = pattern(r"0|-?[1-9][0-9]{0,38}")
 
 Value = Scalar | tuple[Scalar, ...]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,23 @@ class Terms:
         """All lowest, and all highest multipliers."""
         lowest = tuple(max(1, r // self.band) for r in self.references)
         return lowest, tuple(r * self.band for r in self.references)
+
+    def within_band(self, asked: Sequence[str]) -> Floats | None:
+        """Multipliers on their grid, one an asset, as floats; None if one lies outside its band."""
+        if max(map(len, asked)) > DIGITS_EXACT:
+            grid = list(map(int, asked))
+            inside = all(low <= v <= high for v, (low, high) in zip(grid, self.ranges, strict=True))
+            return np.array(grid, dtype=np.float64) if inside else None
+        whole = np.fromstring(" ".join(asked), dtype=np.int64, sep=" ")
+        lowest, highest = self._cut_ends
+        inside = bool(((lowest <= whole) & (whole <= highest)).all())
+        return whole.astype(np.float64) if inside else None
+
+    @cached_property
+    def _cut_ends(self) -> tuple[Integers, Integers]:
+        """The same, cut to what int64 holds: more than DIGITS_EXACT digits can say."""
+        lowest, highest = ([min(end, INT64_MOST) for end in ends] for ends in self.ends)
+        return np.array(lowest, dtype=np.int64), np.array(highest, dtype=np.int64)
 
 
 def parse_goal(config: Mapping[str, Value], file: str = "") -> Goal:

@@ -28,6 +28,9 @@ from covenue_domain_arbitrage.pools import Mostly
 SLACK_ROOM = 32
 TICK = Fraction(1) / GRID
 NARROWEST = 2.0**-27
+PRODUCT_MOST = 2**62
+TICK_OF_WIDTH = 2.0**-MULTIPLIER_BITS
+AMPLE = 1.0 + 2.0**-20
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,12 @@ class Ladders:
         """Scales of words; what sums of floats over a venue can be wrong by, many times over."""
         terms, levels = self.terms, self.levels
         summed = levels.price.shape[3] + 2 * levels.price.shape[2] + SLACK_ROOM
+        lot = self.unit * 2**terms.scale_bits
+        fits = lot.numerator < PRODUCT_MOST // (lot.denominator + 1)
         return kernel.Grid(
             unit=float(self.unit),
+            rise=lot.numerator if fits else 0,
+            run=lot.denominator if fits else 0,
             amounts=float(2**terms.scale_bits),
             values=float(2**terms.value_bits),
             slopes=float(2**terms.slope_bits),
@@ -98,20 +105,28 @@ class Ladders:
         """Upper bounds of an answer's words, anywhere in the band."""
         terms, levels = self.terms, self.levels
         high = np.array([float(v) for v in terms.ends[1]]) * 2.0**-MULTIPLIER_BITS
-        held = levels.held[:, :, :, -1].sum(axis=(0, 1))
+        whole = levels.held[:, :, :, -1]
+        held = np.array([fsum(whole[:, :, k].ravel().tolist()) for k in range(len(self.place))])
         amounts = np.zeros(len(terms.assets))
         amounts[self.place] = held
-        paid = float(levels.costs[:, :, :, -1].sum())
+        paid = fsum(levels.costs[:, :, :, -1].ravel().tolist())
         amounts[self.cash] += paid
         worth = fsum((held * high[self.place]).tolist()) + paid * float(high[self.cash])
         top = levels.price.max(initial=0.0) * float(high[self.cash])
-        dearest = max(float(high[self.place].max(initial=0.0)), top)
-        finest = float(self._ramps(min(terms.widths) * 2.0**-MULTIPLIER_BITS).min(initial=1.0))
+        dearest = np.maximum(high[self.place], top)
+        steepest = max(self._steepest(width * TICK_OF_WIDTH, dearest) for width in terms.widths)
         return Mostly(
             amounts * self.grid.amounts,
             worth * self.grid.values,
-            worth * dearest / finest * self.grid.slopes,
+            steepest * self.grid.slopes,
         )
+
+    def _steepest(self, width: float, dearest: Floats) -> float:
+        """What slopes over a width sum to at most: a ramp from any centre is two widths long."""
+        ramps = self._ramps(width)
+        lowest = float(self.terms.ends[0][self.cash]) * TICK_OF_WIDTH
+        worth = dearest * dearest / ramps
+        return float(kernel.most_on_ramps(self.levels, 2.0 * ramps / lowest, worth)) * AMPLE
 
     def disclosed(self) -> Words:
         """Every level, and the capital of every venue."""

@@ -71,7 +71,8 @@ class At(NamedTuple):
 class Grid(NamedTuple):
     """Scales of words, the unit of a lot, what floats can be wrong by, and where words go.
 
-    place: coordinate of each instrument; cash: that of the quote asset.
+    place: coordinate of each instrument; cash: that of the quote asset. rise / run: words of a lot
+    as a fraction, run 0 where its products pass an int64.
     """
 
     unit: float
@@ -81,6 +82,8 @@ class Grid(NamedTuple):
     slack: float
     place: Integers
     cash: int
+    rise: int = 0
+    run: int = 0
 
 
 class Answer(NamedTuple):
@@ -254,6 +257,22 @@ def paid_for(levels: Levels, i: int, side: int, k: int, amount: float) -> float:
 
 
 @compiled
+def amount_words(grid: Grid, lots: int, side: int) -> int:
+    """Words of so many lots of an instrument: rounded down when bought, up when sold.
+
+    Exact where the grid's fraction allows it: most amounts are whole levels, and a word lost on
+    each would be dearer than all else that is rounded.
+    """
+    if grid.run > 0:
+        rest = (lots % grid.run) * grid.rise
+        return int((lots // grid.run) * grid.rise + (rest + side * (grid.run - 1)) // grid.run)
+    amount = lots * grid.unit * grid.amounts
+    if side == 0:
+        return int(np.floor(amount * (1.0 - grid.slack)))
+    return int(np.ceil(amount * (1.0 + grid.slack)))
+
+
+@compiled
 def delivered(levels: Levels, grid: Grid, lots: Integers, net: Integers) -> None:
     """Add the net words of whole lots: what is received rounded down, what is given up."""
     up, down = 1.0 + grid.slack, 1.0 - grid.slack
@@ -262,12 +281,12 @@ def delivered(levels: Levels, grid: Grid, lots: Integers, net: Integers) -> None
             if lots[i, 0, k] > 0:
                 amount = lots[i, 0, k] * grid.unit
                 paid = paid_for(levels, i, 0, k, amount)
-                net[grid.place[k]] += np.int64(np.floor(amount * grid.amounts * down))
+                net[grid.place[k]] += amount_words(grid, lots[i, 0, k], 0)
                 net[grid.cash] -= np.int64(np.ceil(paid * grid.amounts * up))
             if lots[i, 1, k] > 0:
                 amount = lots[i, 1, k] * grid.unit
                 got = paid_for(levels, i, 1, k, amount)
-                net[grid.place[k]] -= np.int64(np.ceil(amount * grid.amounts * up))
+                net[grid.place[k]] -= amount_words(grid, lots[i, 1, k], 1)
                 net[grid.cash] += np.int64(np.floor(got * grid.amounts * down))
 
 
@@ -291,6 +310,27 @@ def whole_lots(levels: Levels, grid: Grid, parts: Parts, lots: Integers) -> None
                     j += 1
                 made = np.int64(np.floor(total / grid.unit * (1.0 + EXACT)))
                 lots[i, side, k] = min(made, levels.lots[i, side, k])
+
+
+@compiled
+def most_on_ramps(levels: Levels, reach: Floats, worth: Floats) -> float:
+    """The most that levels within a reach of prices hold, in each ladder, times worth, summed.
+
+    reach, worth: one an instrument. More cannot be taken in part at once, wherever it is asked.
+    """
+    total = 0.0
+    for i in range(levels.depth.shape[0]):
+        for side in range(2):
+            for k in range(levels.depth.shape[2]):
+                most, low = 0.0, 0
+                for j in range(levels.depth[i, side, k]):
+                    price = levels.price[i, side, k, j]
+                    while abs(price - levels.price[i, side, k, low]) > reach[k]:
+                        low += 1
+                    held = levels.held[i, side, k, j + 1] - levels.held[i, side, k, low]
+                    most = max(most, held)
+                total += most * worth[k]
+    return total
 
 
 @compiled

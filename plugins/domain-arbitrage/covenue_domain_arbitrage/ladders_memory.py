@@ -11,6 +11,7 @@ from covenue.numerics.compiled import compiled
 from covenue_domain_arbitrage.ladders_kernel import WHOLE, Integers, Parts
 
 LEVELS_MOST = 2**16 - 1
+HALF = WHOLE // 2
 
 
 def packed(parts: Parts) -> Memory:
@@ -24,17 +25,21 @@ def packed(parts: Parts) -> Memory:
 
 
 def unpacked(memory: Memory, shape: tuple[int, ...]) -> Parts:
-    """The parts that bytes stand for; nothing taken where they are of ladders of another shape."""
+    """The parts that bytes stand for; half of every level where they are of no or other ladders.
+
+    Then an answer is spread to both sides of a price, and prices are hardly off for that.
+    """
     flat = np.zeros((int(np.prod(shape[:-1], dtype=np.int64)), shape[-1]), dtype=np.int32)
     split = 4 * len(flat)
     if len(memory) < split or (len(memory) - split) % 4:
-        return flat.reshape(shape)
+        return np.full(shape, HALF, dtype=np.int32)
     heads = np.frombuffer(memory[:split], dtype="<u2").astype(np.int64).reshape(2, -1)
     ramp = np.frombuffer(memory[split:], dtype="<u4").astype(np.int64)
     fits = int(heads.sum(axis=0, dtype=np.int64).max(initial=0)) <= shape[-1]
     if fits and int(heads[1].sum(dtype=np.int64)) == len(ramp):
         _put_together(heads, ramp, flat)
-    return flat.reshape(shape)
+        return flat.reshape(shape)
+    return np.full(shape, HALF, dtype=np.int32)
 
 
 @compiled

@@ -9,6 +9,7 @@ rows of a venue, or of a venue and an asset.
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,8 @@ def _levels(table: Mapping[str, Any], instruments: int, unit: Fraction) -> Level
     size[:, 1] = _cut(size[:, 1], inventory)
     count = (size > 0).sum(axis=3, dtype=np.int64)
     held, costs = _running(size), _running(price * size)
-    capital = np.minimum(_limits(table, "capital", (venues,)), costs[:, 0, :, -1].sum(axis=1))
+    paid = np.array([fsum(row) for row in costs[:, 0, :, -1].tolist()])
+    capital = np.minimum(_limits(table, "capital", (venues,)), paid)
     lots = np.floor(held[..., -1] / float(unit) * (1.0 - 2.0**-48)).astype(np.int64)
     return Levels(price, size, held, costs, count, lots, capital)
 

@@ -23,6 +23,7 @@ from covenue_contracts.shared import Query
 from covenue_domain_arbitrage.goals import MULTIPLIER_BITS, Terms, read_terms
 from covenue_domain_arbitrage.pools import PPM
 from covenue_domain_arbitrage.problem import ArbitrageProblem, BookOffers, problem_of
+from covenue_domain_arbitrage.shares import ABSENT, REMEMBERED, why_share
 
 SHOWN_PLACES = 9
 GUARD_BITS = 40
@@ -33,14 +34,16 @@ PROBED = 1000
 class Checked:
     """A plan recomputed with everything opened: exact sums in the unit of account.
 
-    net: of every asset, in units. value: at the references. dual: what no plan can pass.
-    attained: whether the venues could deliver the net amounts, as far as multipliers show it.
+    net: of every asset, in units. value: at the references. dual: what no plan can pass. why: each
+    party's share. attained: whether the venues could deliver the net amounts, as far as multipliers
+    show it.
     """
 
     net: tuple[Fraction, ...]
     value: Fraction
     dual: Fraction
     active: int
+    why: tuple[Mapping[str, Any], ...]
     attained: bool = True
 
 
@@ -72,6 +75,14 @@ def opened_figures(
         "standing": {"venues": [party.member.name for party in ordered], "plans": rows},
         "executed": filled,
     }
+
+
+def plan_figures(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:
+    """One standing plan's row, and the venues that its lists are of."""
+    ordered = sorted(parties, key=lambda party: (party.member.slot, party.member.did))
+    venues = [party.member.name for party in ordered]
+    row = {"status": "none"} if plan.delta is None else _standing_row(plan, ordered)
+    return {"venues": venues, **row}
 
 
 def gap_of(plan: OpenedPlan) -> float:
@@ -110,10 +121,18 @@ def _standing_row(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str,
         "bytes": [plan.bytes_left.get(party.member.name, 0) for party in parties],
     }
     if checked is None:
-        return {**row, "active": 0, "opened_profit": None, "opened_bound": None, "holds": True}
+        return {
+            **row,
+            "active": 0,
+            "why": [],
+            "opened_profit": None,
+            "opened_bound": None,
+            "holds": True,
+        }
     return {
         **row,
         "active": checked.active,
+        "why": list(checked.why),
         "opened_profit": decimal(checked.value),
         "opened_bound": decimal(checked.dual),
         "holds": _holds(delta, terms, checked),
@@ -141,19 +160,42 @@ def check_plan(
     query = Query(kind="commit", after=None, multipliers=delta.multipliers, points=delta.solution)
     net = [Fraction(0)] * len(terms.assets)
     dual = _public_dual(terms, multipliers)
-    active = 0
+    active, why = 0, []
     for party in parties:
         if party.member.did not in delta.cohort:
+            why.append(ABSENT)
             continue
         state = party.venue.pin(plan.as_of).state
         problem = problem_of(terms, len(parties), state, party.config)
         actions, _, _ = problem.commit(query, EMPTY, "0" * 64)
         active += len(actions.swaps) + len(actions.legs)
+        own = [Fraction(0)] * len(terms.assets)
         for place, amount in _moved(problem, terms, state, actions):
-            net[place] += amount
+            own[place] += amount
+        net = [a + b for a, b in zip(net, own, strict=True)]
+        why.append(_why(state, actions, decimal(_worth(terms.references, own))))
         dual += _dual(problem, terms, state, multipliers)
     value = _worth(terms.references, net)
-    return Checked(tuple(net), value, dual, active)
+    return Checked(tuple(net), value, dual, active, tuple(why))
+
+
+def _why(state: Any, actions: Actions, value: str) -> dict[str, Any]:
+    if isinstance(state, PoolBatch):
+        return why_share(len(state.pools), len(actions.swaps), "pools", value)
+    sides = zip((state.asks, state.bids), ("buy", "sell"), strict=True)
+    acting = sum(_reached(levels, side, actions) for levels, side in sides)
+    return why_share(len(state.asks) + len(state.bids), acting, "levels", value)
+
+
+def _reached(levels: Any, side: str, actions: Actions) -> int:
+    """Levels of one side that a plan's leg takes from."""
+    left = sum(int(leg.quantity_steps) for leg in actions.legs if leg.side == side)
+    count = 0
+    for _, steps in levels.tolist():
+        if left <= 0:
+            break
+        left, count = left - steps, count + 1
+    return count
 
 
 def _check_claimed(
@@ -180,6 +222,7 @@ def _check_claimed(
         _worth(terms.references, net),
         _public_dual(terms, multipliers) + phi(multipliers),
         active=0,
+        why=tuple(REMEMBERED if p.member.did in delta.cohort else ABSENT for p in parties),
         attained=all(_worth(at, net) <= phi(at) for at in _probes(terms, multipliers)),
     )
 

@@ -39,14 +39,13 @@ def summed(  # noqa: PLR0915, PLR0917 -- one pass, arrays in and arrays out, rea
     units: Floats,
     scales: Floats,
     net: Integers,
-    diagonal: Integers,
     slopes: Integers,
 ) -> int:
-    """Add all pools' net words to `net`, and their slopes to `diagonal` and packed `slopes`.
+    """Add all pools' net words to `net`, and their slopes to the packed triangle `slopes`.
 
     Returns the words of phi. coordinates, starts, shapes: n rows. limits: n rows, or none where no
     pool is bounded. units: native units to one, by coordinate. scales: (words, values, slopes).
-    slopes: empty where they are not asked for; its own diagonal is left to the caller.
+    slopes: empty where they are not asked for.
     """
     size = len(multipliers)
     roots, inverses = np.empty(size), np.empty(size)
@@ -57,6 +56,7 @@ def summed(  # noqa: PLR0915, PLR0917 -- one pass, arrays in and arrays out, rea
         steps[place] = 1.0 / units[place]
         grains[place] = scales[0] / units[place]
     with_slopes, bounded = len(slopes) > 0, len(limits) > 0
+    diagonal = np.zeros(size, np.int64)
     value = np.int64(0)
     for row in range(len(coordinates)):
         a, b = coordinates[row, A], coordinates[row, B]
@@ -105,4 +105,7 @@ def summed(  # noqa: PLR0915, PLR0917 -- one pass, arrays in and arrays out, rea
             diagonal[b] += slope
             high, low = max(a, b), min(a, b)
             slopes[np.int64(high) * (high + 1) // 2 + low] -= slope
+    if with_slopes:
+        for place in range(size):
+            slopes[place * (place + 3) // 2] += diagonal[place]
     return int(value)

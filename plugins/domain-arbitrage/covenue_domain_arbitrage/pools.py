@@ -18,13 +18,14 @@ batch is built. Source: solvers.md, sections 2(a) and 4.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import fsum, inf, nextafter
+from typing import Any
 
 import numpy as np
 
 from covenue.errors import BadInput, HeadroomMissing
 from covenue.hooks.venues import PoolBatch
 from covenue.numerics.compiled import is_compiling
-from covenue_contracts.local import Swap
+from covenue_contracts.local import Actions, Swap
 from covenue_domain_arbitrage.goals import Terms
 from covenue_domain_arbitrage.pool_kernels import (
     AVAILABLE,
@@ -47,6 +48,9 @@ from covenue_domain_arbitrage.pool_kernels import (
 
 PPM = 1_000_000
 WORD_MOST = 2**62
+BLOCK = 4096
+"""Swaps that are made at a time, so that a large plan takes little more memory than its swaps."""
+SWAP_FIELDS = set(Swap.model_fields)
 
 
 @dataclass(frozen=True)
@@ -99,15 +103,11 @@ class Pools:
             if slopes is not None:
                 self.slopes(trades, slopes)
             return self.value(trades), self.net(trades)
-        size = len(multipliers)
-        net, diagonal = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+        net = np.zeros(len(multipliers), dtype=np.int64)
         triangle = np.zeros(0, dtype=np.int64) if slopes is None else slopes
         value = summed(multipliers, self.coordinates, self.starts, self.shapes, self.limits,
-                       self.units, self.scales, net, diagonal, triangle)  # fmt: skip
-        if slopes is not None:
-            places = np.arange(size, dtype=np.int64)
-            slopes[places * (places + 3) // 2] += diagonal
-        return int(value) + 1, net
+                       self.units, self.scales, net, triangle)  # fmt: skip
+        return value + 1, net
 
     def trades(self, multipliers: Floats) -> Trades:
         """The best that every pool can do at multipliers, rounded so that it can be done."""
@@ -158,7 +158,7 @@ class Pools:
             pool=self.rows[pool],
             pays=pays,
             gets=gets,
-            paid=native.astype(np.int64),
+            paid=np.minimum(native, FLOAT_MOST).astype(np.int64),
             paid_words=_up(native * grain[pays]),
             received_words=_down(got * self.scales[0]),
             value_words=_up(worth * self.scales[1]),
@@ -193,39 +193,64 @@ class Pools:
         """
         amounts = [0] * len(self.terms.assets)
         made: list[Swap] = []
+        block: list[dict[str, str]] = []
         scale = 2**self.terms.scale_bits
         native = [10**asset.decimals for asset in self.batch.assets]
-        for row, pays, gets, paid in self._by_row(trades):
-            sides = self.batch.sides[row].tolist()
-            is_forward = self.batch.assets[sides[0]].name == self.terms.assets[pays]
-            side = 0 if is_forward else 1
-            given, got = sides[side], sides[1 - side]
-            received = self._received(row, side, paid)
+        names = [asset.name for asset in self.batch.assets]
+        for row, pays, gets, given, got, r_in, r_out, fee_ppm, paid, most in self._by_row(trades):
+            received = swapped(r_in, r_out, fee_ppm, paid, most)
             if not paid or not received:
                 continue
-            made.append(
-                Swap(
-                    pool=self.batch.pools[row],
-                    pays=self.batch.assets[given].name,
-                    gets=self.batch.assets[got].name,
-                    paid=str(paid),
-                    least=str(received),
-                )
+            if len(block) == BLOCK:
+                made += _swaps(block)
+                block = []
+            block.append(
+                {
+                    "pool": self.batch.pools[row],
+                    "pays": names[given],
+                    "gets": names[got],
+                    "paid": str(paid),
+                    "least": str(received),
+                }
             )
             amounts[pays] -= -(-paid * scale // native[given])
             amounts[gets] += received * scale // native[got]
-        return tuple(made), np.array(amounts, dtype=np.int64)
+        return (*made, *_swaps(block)), np.array(amounts, dtype=np.int64)
 
-    def _by_row(self, trades: Trades) -> Iterator[tuple[int, int, int, int]]:
-        """(row, pays, gets, paid) in the order of the batch."""
-        order = np.argsort(trades.pool, kind="stable")
-        columns = (trades.pool, trades.pays, trades.gets, trades.paid)
-        yield from zip(*(column[order].tolist() for column in columns), strict=True)
+    def _by_row(self, trades: Trades) -> Iterator[tuple[Any, ...]]:
+        """What `swaps` unpacks, one tuple of integers a trade, in the order of the batch.
 
-    def _received(self, row: int, side: int, paid: int) -> int:
-        r_in, r_out = (int(self.batch.reserves[row, s]) for s in (side, 1 - side))
-        most = None if self.batch.available is None else int(self.batch.available[row, 1 - side])
-        return swapped(r_in, r_out, int(self.batch.fee_ppm[row]), paid, most)
+        most: what a range has of the asset got; None for whole pools.
+        """
+        batch, order = self.batch, np.argsort(trades.pool, kind="stable")
+        row, pays, gets = (c[order] for c in (trades.pool, trades.pays, trades.gets))
+        first = np.zeros(len(self.rows), dtype=np.int64)
+        first[self.rows] = self.coordinates[:, 0]
+        side = np.where(first[row] == pays, 0, 1)
+        other = 1 - side
+        columns = (
+            *(row, pays, gets, batch.sides[row, side], batch.sides[row, other]),
+            *(batch.reserves[row, side], batch.reserves[row, other], batch.fee_ppm[row]),
+            trades.paid[order],
+        )
+        most = None if batch.available is None else batch.available[row, other]
+        for start in range(0, len(row), BLOCK):
+            part = slice(start, start + BLOCK)
+            lists = [column[part].tolist() for column in columns]
+            limits = [None] * len(lists[0]) if most is None else most[part].tolist()
+            yield from zip(*lists, limits, strict=True)
+
+
+def _swaps(block: list[dict[str, str]]) -> tuple[Swap, ...]:
+    """All as contracts at once, in half the time of one by one.
+
+    They share one set of the fields that were given: pydantic's own, one each, takes most memory.
+    """
+    fields = {"plan": "0" * 64, "unit": "1", "legs": (), "swaps": tuple(block)}
+    swaps = Actions.model_validate(fields).swaps
+    for swap in swaps:
+        object.__setattr__(swap, "__pydantic_fields_set__", SWAP_FIELDS)
+    return swaps
 
 
 def swapped(

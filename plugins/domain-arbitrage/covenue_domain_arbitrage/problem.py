@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
-from operator import le
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from covenue.errors import BadInput, CapabilityMissing, LayoutMismatch
 from covenue.hooks.domains import EMPTY, Acted, Memory, PartyConfig
 from covenue.hooks.programs import disclosure
+from covenue.hooks.prox import ProxAnswers, prox_memory
 from covenue.hooks.venues import BookState, PoolBatch, Snapshot
 from covenue.numerics.decimals import as_toml, parse_decimal, plain
 from covenue.numerics.words import Words, frozen, subtract, total
@@ -24,11 +25,13 @@ from covenue_domain_arbitrage.frames import batch_of
 from covenue_domain_arbitrage.goals import MULTIPLIER_BITS, Terms, is_asset
 from covenue_domain_arbitrage.ladders import Ladders
 from covenue_domain_arbitrage.ladders_table import is_ladders, ladders_of
+from covenue_domain_arbitrage.prox import BookProx, LadderProx, worth
 
 PARTY_KEYS = ("base", "capital", "fee_bps", "inventory", "quote")
 AMOUNT_KEYS = ("capital", "fee_bps", "inventory")
 
 ANSWERS: frozenset[Capability] = frozenset({"RESPOND", "CURVATURE"})
+PROX: frozenset[Capability] = frozenset({"PROX"})
 
 
 class Offers(Protocol):
@@ -169,10 +172,10 @@ def _fills(number: int, outcomes: Sequence[Outcome]) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True, eq=False)
 class ArbitrageProblem:
-    """A party's problem for one plan; every method is pure and leaves no memory.
+    """A party's problem for one plan; every method is pure.
 
-    slot: the party's, of so many slots; None for a problem outside a cohort, which discloses
-    nothing.
+    Ladders and books leave a memory of what was answered, pools leave none. slot: the party's, of
+    so many slots; None for a problem outside a cohort, which discloses nothing.
     """
 
     space: Space
@@ -183,9 +186,11 @@ class ArbitrageProblem:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Responses to multipliers, with slopes, and all of it where everything may be seen."""
-        hides = self.slot is None or isinstance(self.offers, Ladders)
-        return ANSWERS if hides else ANSWERS | {"DISCLOSE"}
+        """Responses to multipliers, with slopes; a prox but for pools; all of it where it may."""
+        opened: frozenset[Capability] = frozenset()
+        if self.slot is not None:
+            opened = frozenset({"DISCLOSE"})
+        return ANSWERS | opened | (frozenset() if self._prox is None else PROX)
 
     def answer(self, query: Query, memory: Memory) -> tuple[Words, Memory]:
         """Phi, net amounts, and for `curvature` the packed triangle of slopes.
@@ -195,6 +200,9 @@ class ArbitrageProblem:
         """
         if query.kind == "disclose" and self.slot is not None:
             return disclosure(query, self.slots, self.slot, self.offers.disclosed()), memory
+        if query.kind == "prox" and self._prox is not None:
+            self._asked(query)
+            return self._prox.answer(query, memory)
         if query.kind not in {"respond", "curvature"}:
             raise CapabilityMissing(
                 f"domain 'arbitrage' offers RESPOND and CURVATURE and was asked '{query.kind}'",
@@ -202,17 +210,31 @@ class ArbitrageProblem:
                 field="solver.name",
                 value=query.kind,
             )
+        if prox_memory(memory):
+            memory = self._planned(memory)
         multipliers, width = self._asked(query)
         size = len(self.terms.assets)
-        slopes = np.zeros(triangle(size), dtype=np.int64) if query.kind == "curvature" else None
-        value, net, memory = self.offers.answer(multipliers, width, slopes, memory)
-        head = np.array([value], dtype=np.int64)
-        parts = [head, net] if slopes is None else [head, net, slopes]
-        return frozen(np.concatenate(parts)), memory
+        with_slopes = query.kind == "curvature"
+        words = np.zeros(1 + size + (triangle(size) if with_slopes else 0), dtype=np.int64)
+        slopes = words[1 + size :] if with_slopes else None
+        words[0], words[1 : 1 + size], memory = self.offers.answer(
+            multipliers, width, slopes, memory
+        )
+        return frozen(words), memory
 
     def commit(self, query: Query, memory: Memory, plan: str) -> tuple[Actions, Words, Memory]:
-        """What the party does at the multipliers of a solution, and its net words."""
+        """What the party does at the multipliers of a solution, and its net words.
+
+        Nothing, where the plan's words are all zero.
+        """
         multipliers, width = self._asked(query)
+        size = len(multipliers)
+        if len(query.points) >= size and not any(map(int, query.points[:size])):
+            nothing = np.zeros(size, dtype=np.int64)
+            return Actions(plan=plan, unit="1", legs=(), swaps=()), frozen(nothing), memory
+        if prox_memory(memory):
+            actions, net, _ = self.offers.actions(plan, multipliers, width, self._planned(memory))
+            return actions, frozen(net), memory
         actions, net, memory = self.offers.actions(plan, multipliers, width, memory)
         return actions, frozen(net), memory
 
@@ -227,6 +249,20 @@ class ArbitrageProblem:
                 unknown.append(subtract(deed.planned, done))
         return total(executed), total(unknown)
 
+    @cached_property
+    def _prox(self) -> ProxAnswers | None:
+        """Answers to prox queries; pools have slopes instead."""
+        references = worth(self.terms)
+        if isinstance(self.offers, BookOffers):
+            return ProxAnswers(self.space, references, BookProx(self.offers.book))
+        if isinstance(self.offers, Ladders):
+            return ProxAnswers(self.space, references, LadderProx(self.offers))
+        return None
+
+    def _planned(self, memory: Memory) -> Memory:
+        """What `actions` continues from, out of a memory of prox answers."""
+        return Memory((self._prox.plan(memory) if self._prox else None) or b"")
+
     def _asked(self, query: Query) -> tuple[books.Floats, float]:
         """Multipliers as floats, and the width over which jumps are spread."""
         asked = query.multipliers
@@ -234,20 +270,20 @@ class ArbitrageProblem:
             raise LayoutMismatch(
                 "a query has no multipliers on the grid 2^-40", "ask at multipliers"
             )
-        grid = list(map(int, asked.values))
-        if len(grid) != len(self.terms.assets):
+        size = len(asked.values)
+        if size != len(self.terms.assets):
             raise LayoutMismatch(
-                f"{len(grid)} multipliers were asked of {len(self.terms.assets)} assets",
+                f"{size} multipliers were asked of {len(self.terms.assets)} assets",
                 "ask one an asset",
             )
-        lowest, highest = self.terms.ends
-        if not (all(map(le, lowest, grid)) and all(map(le, grid, highest))):
+        multipliers = self.terms.within_band(asked.values)
+        if multipliers is None:
             raise LayoutMismatch("a multiplier lies outside its band", "keep to multiplier_range")
-        known = len(grid) if query.kind == "commit" else 0
+        known = {"commit": size, "prox": len(query.points)}.get(query.kind, 0)
         width = int(query.points[known]) if len(query.points) > known else 0
         if width not in (0, *self.terms.widths):
             raise LayoutMismatch("a width is none that this domain spreads over", "see smoothing")
-        return np.array(grid, dtype=np.float64) / 2.0**MULTIPLIER_BITS, width / 2.0**MULTIPLIER_BITS
+        return multipliers / 2.0**MULTIPLIER_BITS, width / 2.0**MULTIPLIER_BITS
 
 
 def problem_of(  # noqa: PLR0917 -- a problem with all that makes it
@@ -267,6 +303,8 @@ def problem_of(  # noqa: PLR0917 -- a problem with all that makes it
     """
     _check_config(config)
     held = state.state if isinstance(state, Snapshot) else state
+    if not isinstance(held, BookState):
+        _refuse_settings(config)
     offers = _offers(terms, held, config, state)
     shared = space(terms, members)
     pools.check_headroom(offers.most_words(), terms, int(shared.bound))
@@ -318,6 +356,17 @@ def _amount(config: PartyConfig, name: str) -> Fraction | None:
             value=as_toml(config[name]),
         )
     return amount
+
+
+def _refuse_settings(config: Mapping[str, object]) -> None:
+    """Pools carry their own fees, ladders their own limits: a setting would change nothing."""
+    for key, value in config.items():
+        raise BadInput(
+            f"{key} is a setting for order books, and this party has none",
+            "leave it out: fees and limits are part of the venue's own state",
+            field=f"party.config.{key}",
+            value=as_toml(value),
+        )
 
 
 def _packed(parts: books.Parts) -> Memory:

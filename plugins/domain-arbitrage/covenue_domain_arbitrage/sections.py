@@ -17,6 +17,7 @@ CERTIFICATE = (
     "Value is what the plan takes, at the public references; no plan at all can be worth more than "
     "the bound. Both follow from the sums alone."
 )
+OPENED_SHARES = "Computed with all venues opened, outside the cohort."
 EXECUTED = (
     "Paper execution on the venues' own pools: a swap changes the pool, and the next plan starts "
     "from there. Other people's recorded swaps go on; they do not react to ours."
@@ -28,6 +29,7 @@ def sections(figures: Mapping[str, Any], plans: Sequence[OpenedPlan]) -> Sequenc
     made: list[Section] = []
     if figures["standing"]["plans"]:
         made.append(_standing(figures))
+        made.extend(_why(figures["standing"]))
     if figures["executed"]["plans"]:
         made.append(_executed(figures["executed"]))
     return tuple(made)
@@ -79,6 +81,26 @@ def _standing(figures: Mapping[str, Any]) -> Section:
                 y_label="rounds",
                 x=numbers,
                 series={"rounds": tuple(float(row["rounds"]) for row in rows)},
+            ),
+        ),
+    )
+
+
+def _why(standing: Mapping[str, Any]) -> Sequence[Section]:
+    """The last standing plan whose shares are known, venue by venue."""
+    known = [row for row in standing["plans"] if row["why"]]
+    if not known:
+        return ()
+    row = known[-1]
+    return (
+        Section(
+            title="Why each venue got its share",
+            text=f"Plan {row['k']}: whatever is off the plan's values by more than its fee acts "
+            f"until it no longer is. {OPENED_SHARES}",
+            columns=("venue", "net value at the references", "because"),
+            rows=tuple(
+                (venue, str(why["value"] or "-"), why["because"])
+                for venue, why in zip(standing["venues"], row["why"], strict=True)
             ),
         ),
     )

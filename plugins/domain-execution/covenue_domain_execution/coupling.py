@@ -7,10 +7,13 @@ from functools import cached_property
 from itertools import accumulate
 
 from covenue.errors import CapabilityMissing
+from covenue.hooks.programs import Optimum, Program, disclosure_width
+from covenue.hooks.prox import prox_width
 from covenue.hooks.solvers import Tracking
 from covenue.numerics.words import RING_HALF, Words, integers
 from covenue_contracts.plan import Goal, Member
 from covenue_contracts.shared import Query, Space
+from covenue_domain_execution import disclosed
 from covenue_domain_execution.goals import BPS, GRID, MULTIPLIER_BITS, Terms, read_terms
 
 SIGNAL = "slice-amounts"
@@ -33,6 +36,11 @@ def tie_bits(members: Sequence[Member]) -> int:
     return max(member.slot for member in members).bit_length()
 
 
+def slots_of(members: Sequence[Member]) -> int:
+    """Slots of a roster: one more than the greatest."""
+    return max(member.slot for member in members) + 1
+
+
 def triangle(size: int) -> int:
     """Words of a packed lower triangle."""
     return size * (size + 1) // 2
@@ -42,6 +50,7 @@ def triangle(size: int) -> int:
 class ExecutionCoupling:
     """A DualCoupling with a `tracking` (hooks/solvers.py): every lot is placed, near the path.
 
+    Also a DisclosedCoupling (hooks/programs.py).
     Prices are absolute: r is the arrival price in every slice, so r'y is the notional at arrival,
     and the value of a plan is what it costs beyond that, below zero. Raises BadInput when the
     goal's terms do not fit.
@@ -126,9 +135,14 @@ class ExecutionCoupling:
     def width(self, query: Query) -> int:
         """Respond: value and amounts; curvature: slopes as well; certify: value, amounts, cost.
 
-        Recover: a word a probe and one more. Commit: lots by slice; settle: its three parts.
+        Prox: see `hooks/prox.py`. Recover: a word a probe and one more. Commit: lots by slice;
+        settle: its three parts.
         """
         size = self.terms.size
+        if query.kind == "prox":
+            return prox_width(query, size)
+        if query.kind == "disclose":
+            return disclosure_width(query, self.slots)
         widths = {
             "respond": 1 + size,
             "curvature": 1 + size + triangle(size),
@@ -140,6 +154,21 @@ class ExecutionCoupling:
         if query.kind not in widths:
             raise unanswered(query.kind)
         return widths[query.kind]
+
+    @property
+    def slots(self) -> int:
+        """Slots of the roster: one more than the greatest."""
+        return slots_of(self.members)
+
+    def program(
+        self, parts: Sequence[Words], slack: Sequence[int], near: Optimum | None
+    ) -> Program:
+        """All venues in one quadratic program; neither slack nor an optimum nearby changes it."""
+        return disclosed.program(parts, self.terms, self.tracking)
+
+    def proposals(self, parts: Sequence[Words], optimum: Optimum) -> tuple[Query, ...]:
+        """The plan of whole lots at the multipliers of the optimum."""
+        return disclosed.proposals(parts, self.terms, self.tracking, optimum)
 
     def admits(self, total: Words, goal: Goal) -> bool:
         """Exactly the lots that are wanted, over all slices; none of them negative."""

@@ -11,9 +11,10 @@ from covenue_contracts.plan import Goal, Member
 from covenue_domain_execution.coupling import ExecutionCoupling, continues, coupling
 from covenue_domain_execution.dialect import EXPROVE
 from covenue_domain_execution.goals import parse_goal, read_terms
-from covenue_domain_execution.opened import opened_figures
+from covenue_domain_execution.opened import opened_figures, plan_figures
 from covenue_domain_execution.problem import ExecutionProblem, problem_of
 from covenue_domain_execution.sections import sections
+from covenue_domain_execution.selftest import require_self_test
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 
@@ -43,8 +44,10 @@ class Execution:
         """One party's venues.
 
         state: a Snapshot of a book, with config as in `books.parse_forecast`; or a table as in
-        `tables.rows_of`, which needs no config.
+        `tables.rows_of`, which needs no config. Raises PluginBroken if this machine does not
+        compute as it must.
         """
+        require_self_test()
         return problem_of(read_terms(goal), members, member, state, config)
 
     def scenarios(self) -> Sequence[Scenario]:
@@ -66,6 +69,10 @@ class Execution:
     ) -> Mapping[str, Any]:
         """Figures of a run with all venues opened, outside the cohort; see `opened`."""
         return opened_figures(plans, parties)
+
+    def plan_figures(self, plan: OpenedPlan, parties: Sequence[OpenedParty]) -> Mapping[str, Any]:
+        """One plan with all venues opened: lots by venue and slice, and why; see `opened`."""
+        return plan_figures(plan, parties)
 
     def sections(
         self, figures: Mapping[str, Any], plans: Sequence[OpenedPlan]

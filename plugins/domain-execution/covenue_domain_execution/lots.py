@@ -57,7 +57,7 @@ def lots_of(response: Response, rows: Rows, scale_bits: int, tie_bits: int, slot
     down = response.amounts >> scale_bits
     parts = response.amounts & (lot - 1)
     room = rows.credits.astype(np.int64) - down.sum(axis=1, dtype=np.int64)
-    many = np.nonzero((parts > 0).sum(axis=1) > room)[0]
+    many = np.nonzero((parts > 0).sum(axis=1, dtype=np.int64) > room)[0]
     order = np.argsort(-parts[many], axis=1, kind="stable")
     ranks = np.argsort(order, axis=1, kind="stable")
     parts[many] = np.where(ranks < room[many, None], parts[many], 0)
@@ -66,12 +66,15 @@ def lots_of(response: Response, rows: Rows, scale_bits: int, tie_bits: int, slot
     return Lots(down, parts, keys)
 
 
-def cost(plan: Integers, rows: Rows, price: int, price_bits: int, value_bits: int) -> int:
-    """Words of what a plan of whole lots costs, rounded up: the arrival price, and all beyond it.
+def cost(  # noqa: PLR0917 -- a plan, and the scales of all that it is counted in
+    plan: Integers, rows: Rows, price: int, price_bits: int, value_bits: int, lot_bits: int = 0
+) -> int:
+    """Words of what a plan costs, rounded up: the arrival price, and all beyond it.
 
-    The part at the arrival price is exact; each row of the rest is rounded up on its own.
+    plan: in 2^-lot_bits of a lot. The part at the arrival price is exact; each row of the rest is
+    rounded up on its own.
     """
-    x: Floats = plan.astype(np.float64)
+    x: Floats = plan.astype(np.float64) * 2.0**-lot_bits
     linear, quadratic = rows.costs * x, 0.5 * rows.steep * x * x
     beyond, size = np.zeros(len(x)), np.zeros(len(x))
     for t in range(x.shape[1]):
@@ -79,4 +82,4 @@ def cost(plan: Integers, rows: Rows, price: int, price_bits: int, value_bits: in
         size += np.abs(linear[:, t]) + quadratic[:, t]
     rounded = np.ceil((beyond + size * COST_SLACK) * float(2**value_bits)).astype(np.int64)
     notional = int(plan.sum(dtype=np.int64)) * price << value_bits
-    return int(rounded.sum(dtype=np.int64)) - (-notional >> price_bits)
+    return int(rounded.sum(dtype=np.int64)) - (-notional >> (price_bits + lot_bits))

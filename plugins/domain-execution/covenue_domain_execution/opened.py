@@ -10,7 +10,9 @@ from covenue_contracts.plan import PlanDelta
 from covenue_contracts.shared import Query
 from covenue_domain_execution.central import Checked, check
 from covenue_domain_execution.goals import BPS, GRID, Terms, read_terms
+from covenue_domain_execution.kernels import Integers, Rows
 from covenue_domain_execution.problem import ExecutionProblem, problem_of
+from covenue_domain_execution.shares import why_share
 
 SHOWN_PLACES = 9
 
@@ -41,6 +43,15 @@ def opened_figures(
     }
 
 
+def plan_figures(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:
+    """One standing plan's row, and the venues that its lists are of."""
+    ordered = sorted(parties, key=lambda party: (party.member.slot, party.member.did))
+    venues = [party.member.name for party in ordered]
+    if plan.delta is None or not plan.delta.multipliers:
+        return {"venues": venues, "status": plan.delta.status if plan.delta else "none"}
+    return {"venues": venues, **_row(plan, ordered)}
+
+
 def _row(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:
     delta = plan.delta
     assert delta is not None  # noqa: S101 -- only called for plans with a proposal
@@ -61,27 +72,34 @@ def _row(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:
         "bytes": [plan.bytes_left.get(party.member.name, 0) for party in parties],
     }
     if plan.mode != "standing":
-        return {**row, "schedule": None, "lot_gap": None, "holds": None}
-    checked = _checked(plan, delta, terms, parties)
+        return {**row, "schedule": None, "lots": [], "why": [], "lot_gap": None, "holds": None}
+    opened = [_opened(plan, delta, terms, party, parties) for party in parties]
+    multipliers = [int(value) for value in delta.multipliers.values] if delta.multipliers else []
+    checked = check(terms, multipliers, [each for each in opened if each is not None])
+    why = [why_share(*(each or (None, None))) for each in opened]
     return {
         **row,
         "schedule": list(checked.by_slice),
+        "lots": [sum(share["lots"]) for share in why],
+        "why": why,
         "lot_gap": float(max(Fraction(0), checked.dual - checked.value) * unit / floor),
         "holds": _holds(delta, terms, checked),
     }
 
 
-def _checked(
-    plan: OpenedPlan, delta: PlanDelta, terms: Terms, parties: Sequence[OpenedParty]
-) -> Checked:
-    assert delta.multipliers is not None  # noqa: S101 -- only plans that ended at multipliers
+def _opened(
+    plan: OpenedPlan,
+    delta: PlanDelta,
+    terms: Terms,
+    party: OpenedParty,
+    parties: Sequence[OpenedParty],
+) -> tuple[Rows, Integers] | None:
+    """A cohort member's venues and its schedule; None for who was not in the cohort."""
+    if party.member.did not in delta.cohort:
+        return None
     query = Query(kind="commit", after=None, multipliers=delta.multipliers, points=delta.solution)
-    opened = []
-    for party in parties:
-        if party.member.did in delta.cohort:
-            problem = _problem(plan, terms, party, parties)
-            opened.append((problem.rows, problem.schedule(query)))
-    return check(terms, [int(value) for value in delta.multipliers.values], opened)
+    problem = _problem(plan, terms, party, parties)
+    return problem.rows, problem.schedule(query)
 
 
 def _problem(
@@ -95,7 +113,7 @@ def _holds(delta: PlanDelta, terms: Terms, checked: Checked) -> bool:
     """Whether the plan can be carried out, is worth its value, and no less than no plan passes."""
     unit = 2**terms.value_bits
     value, bound = Fraction(int(delta.value), unit), Fraction(int(delta.bound), unit)
-    return checked.feasible and checked.value >= value and checked.value <= checked.dual <= bound
+    return checked.feasible and value <= checked.value <= min(checked.dual, bound)
 
 
 # ---- executed plans

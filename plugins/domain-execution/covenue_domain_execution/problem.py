@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import fsum
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from covenue.errors import CapabilityMissing, HeadroomMissing, LayoutMismatch
 from covenue.hooks.domains import Acted, Memory, PartyConfig
+from covenue.hooks.programs import disclosure
+from covenue.hooks.prox import ProxAnswers
 from covenue.hooks.venues import BookState, Snapshot
 from covenue.numerics.decimals import plain
 from covenue.numerics.words import Words, frozen, words
@@ -16,10 +19,12 @@ from covenue_contracts.local import Actions
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import Capability, Query, Space
 from covenue_domain_execution.books import Venue, book_rows, parse_forecast
-from covenue_domain_execution.coupling import space, tie_bits, unanswered
+from covenue_domain_execution.coupling import slots_of, space, tie_bits, unanswered
+from covenue_domain_execution.disclosed import disclose
 from covenue_domain_execution.goals import GRID, MULTIPLIER_BITS, Terms
 from covenue_domain_execution.kernels import Floats, Integers, Response, Rows, respond, slopes
 from covenue_domain_execution.lots import Lots, cost, lots_of
+from covenue_domain_execution.prox import RowProx
 from covenue_domain_execution.tables import rows_of
 
 WORD_END = 2**63 - 1
@@ -27,9 +32,10 @@ WORD_END = 2**63 - 1
 
 @dataclass(frozen=True, eq=False)
 class ExecutionProblem:
-    """A party's venues for one plan; every method is pure and leaves no memory.
+    """A party's venues for one plan; every method is pure, and only a prox leaves a memory.
 
-    slot: the party's, for keys. venue: where legs go; None for a table, which has no market.
+    slot: the party's, of so many slots, for keys. venue: where legs go; None for a table, which has
+    no market.
     """
 
     space: Space
@@ -38,11 +44,12 @@ class ExecutionProblem:
     slot: int
     tie_bits: int
     venue: Venue | None
+    slots: int
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Responses with slopes; whole lots, and their certificate."""
-        return frozenset({"RESPOND", "CURVATURE", "RECOVER", "CERTIFY"})
+        """Responses with slopes; a prox; whole lots, and their certificate; all where it may."""
+        return frozenset({"RESPOND", "CURVATURE", "PROX", "RECOVER", "CERTIFY", "DISCLOSE"})
 
     def answer(self, query: Query, memory: Memory) -> tuple[Words, Memory]:
         """Words as hooks/solvers.py has them for a coupling with `tracking`.
@@ -50,9 +57,13 @@ class ExecutionProblem:
         Raises CapabilityMissing for another kind of query, LayoutMismatch for multipliers or
         points that do not fit.
         """
-        if query.kind not in {"respond", "curvature", "recover", "certify"}:
+        if query.kind == "disclose":
+            return disclosure(query, self.slots, self.slot, disclose(self.rows)), memory
+        if query.kind not in {"respond", "curvature", "prox", "recover", "certify"}:
             raise unanswered(query.kind)
         grid = self._asked(query)
+        if query.kind == "prox":
+            return self._prox.answer(query, memory)
         response = self._response(grid)
         head = [int(response.values.sum(dtype=np.int64))]
         if query.kind == "recover":
@@ -102,6 +113,11 @@ class ExecutionProblem:
     def schedule(self, query: Query) -> Integers:
         """Lots of a solution by venue and slice, int64[n, T]: the party's own view of its plan."""
         return self._lots(self._response(self._asked(query))).taken(*_points(query))
+
+    @cached_property
+    def _prox(self) -> ProxAnswers:
+        references = np.full(self.terms.size, self.terms.price / GRID)
+        return ProxAnswers(self.space, references, RowProx(self.terms, self.rows))
 
     def _response(self, grid: Sequence[int]) -> Response:
         word, unit = float(2**self.terms.scale_bits), float(2**self.terms.value_bits)
@@ -181,7 +197,8 @@ def problem_of(
         rows = rows_of(held, terms)
     shared = space(terms, len(members))
     check_headroom(rows, terms, int(shared.bound))
-    return ExecutionProblem(shared, terms, rows, member.slot, tie_bits(members), venue)
+    tie, slots = tie_bits(members), slots_of(members)
+    return ExecutionProblem(shared, terms, rows, member.slot, tie, venue, slots)
 
 
 def check_headroom(rows: Rows, terms: Terms, bound: int) -> None:

@@ -17,6 +17,7 @@ OPENED = (
     "The lot gap of a standing plan is recomputed in fractions with all venues opened, outside the "
     "cohort: no party and not the coordinator saw this while planning."
 )
+OPENED_SHARES = "Computed with all venues opened, outside the cohort."
 EXECUTED = (
     "Each plan acts on the slice that is due, by orders that take what rests within the marginal "
     "price or nothing. What is not filled stays on the path, and the next plan makes it up."
@@ -28,6 +29,7 @@ def sections(figures: Mapping[str, Any], plans: Sequence[OpenedPlan]) -> Sequenc
     made: list[Section] = []
     if figures["plans"]:
         made.append(_planned(figures))
+        made.extend(_why(figures))
     if figures["executed"] is not None:
         made.append(_executed(figures["executed"]))
     return tuple(made)
@@ -53,6 +55,26 @@ def _planned(figures: Mapping[str, Any]) -> Section:
         columns=("plan", "status", "rounds", "lots", "value", "bound", "gap", "lot gap", *sent),
         rows=tuple(_row(row) for row in rows),
         plots=tuple(_schedule(row) for row in rows if row["schedule"] is not None)[:1],
+    )
+
+
+def _why(figures: Mapping[str, Any]) -> Sequence[Section]:
+    """The last standing plan, venue by venue."""
+    standing = [row for row in figures["plans"] if row["why"]]
+    if not standing:
+        return ()
+    row = standing[-1]
+    return (
+        Section(
+            title="Why each venue got its share",
+            text=f"Plan {row['k']}: every venue trades while its marginal cost is below the "
+            f"slice's marginal price, within its own limits. {OPENED_SHARES}",
+            columns=("venue", "lots", "because"),
+            rows=tuple(
+                (venue, str(lots), why["because"])
+                for venue, lots, why in zip(figures["venues"], row["lots"], row["why"], strict=True)
+            ),
+        ),
     )
 
 

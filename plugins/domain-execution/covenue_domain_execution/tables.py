@@ -36,7 +36,10 @@ def rows_of(given: Any, terms: Terms) -> Rows:
     if not a.shape == eta.shape == cap.shape:
         raise _misfit("state", "the tables have other shapes", "give all of them n x T numbers")
     credit = arrays.get("credit")
-    held = cap.sum(axis=1) if credit is None else np.atleast_1d(np.asarray(credit, np.float64))
+    if credit is None:
+        held = np.cumsum(cap, axis=1)[:, -1]
+    else:
+        held = np.atleast_1d(np.asarray(credit, np.float64))
     if held.shape != (len(a),) or not bool(np.all((held >= 0) & (held <= LOTS_MOST))):
         raise _misfit("credit", "the credits do not fit", "give n numbers of at least 0")
     return limited(a, eta, cap, held, terms)

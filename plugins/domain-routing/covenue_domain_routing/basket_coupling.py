@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
+import numpy as np
+
 from covenue.errors import BadInput, CapabilityMissing, LayoutMismatch
+from covenue.hooks.programs import Optimum, Program, disclosure_width
 from covenue.numerics.words import Words, integers
 from covenue_contracts.plan import Goal, Member
 from covenue_contracts.shared import Query, Space
 from covenue_domain_routing.basket_goals import VALUE_BITS, BasketTerms, read_basket
 from covenue_domain_routing.batch import edges_of, points_of
 from covenue_domain_routing.disclosed import slots_of
+from covenue_domain_routing.disclosed_basket import basket_program, basket_proposals
 from covenue_domain_routing.goals import ROOM
 from covenue_domain_routing.grid import MOST_MEMBERS, RING_MOST, SIGNAL, word_bound
 from covenue_domain_routing.stacks import Array
@@ -45,17 +49,25 @@ class BasketGrid:
         """Bits that hold a slot and an instrument."""
         return (self.slots * len(self.values) - 1).bit_length()
 
-    def cut_edges(self, keys: Array, instrument: int, slot: int) -> Array:
-        """Prices below which a slot's keys of an instrument are below the given ones."""
-        end = self.values[instrument] << self.cut_shift
-        return edges_of(keys, (0, end), self.cut_shift, slot)
+    @cached_property
+    def worth(self) -> Array:
+        """The values, int64[m]."""
+        return np.array(self.values, dtype=np.int64)
 
-    def ratio_edges(self, keys: Array, instrument: int, slot: int) -> Array:
-        """Prices below which a slot's ratio keys of an instrument are below the given ones."""
+    def cut_edges(self, keys: Array, instruments: Array | int, slot: int) -> Array:
+        """Prices below which a slot's keys of instruments are below the given ones.
+
+        keys, instruments: int64, of shapes that go together; so in `ratio_edges`.
+        """
+        ends = self.worth[instruments] << self.cut_shift
+        return edges_of(keys, (0, ends), self.cut_shift, slot)
+
+    def ratio_edges(self, keys: Array, instruments: Array | int, slot: int) -> Array:
+        """Prices below which a slot's ratio keys of instruments are below the given ones."""
         end = 1 << (VALUE_BITS + self.ratio_shift)
-        tie = slot * len(self.values) + instrument
-        ratios = edges_of(keys, (0, end), self.ratio_shift, tie)
-        return (ratios * self.values[instrument] + (1 << VALUE_BITS) - 1) >> VALUE_BITS
+        ties = slot * len(self.values) + instruments
+        ratios = edges_of(keys, (0, end), self.ratio_shift, ties)
+        return (ratios * self.worth[instruments] + (1 << VALUE_BITS) - 1) >> VALUE_BITS
 
     def ratio_key(self, price: int, instrument: int, slot: int) -> int:
         """The ratio key of a price."""
@@ -115,14 +127,15 @@ def read_plan(points: Sequence[str], size: int) -> BasketPlan:
             f"a basket's solution has {len(points)} points, not {2 * size + 2}",
             "check that the solver is one for baskets",
         )
-    values = tuple(map(int, points))
-    return BasketPlan(values[: 2 * size], values[-2], max(0, values[-1]))
+    values = points_of(points).tolist()
+    return BasketPlan(tuple(values[: 2 * size]), values[-2], max(0, values[-1]))
 
 
 @dataclass(frozen=True)
 class BasketRouting:
-    """What ties the venues: units of each instrument, and one budget. A BasketCoupling.
+    """What ties the venues: units of each instrument, and one budget.
 
+    A BasketCoupling (hooks/solvers.py) and a DisclosedCoupling (hooks/programs.py).
     Raises BadInput when the order's sums could leave 64 bits.
     """
 
@@ -192,14 +205,34 @@ class BasketRouting:
         return self.grid.offer_at(key)
 
     def width(self, query: Query) -> int:
-        """Depth: a word a cut key, a word a ratio key and units beside them; commit; settle."""
+        """Depth: a word a cut key, a word a ratio key and units beside them; commit; settle.
+
+        Disclose: a word a slot, then the concatenation.
+        """
         size = len(self.values)
         if query.kind == "depth":
             asked = read_query(query, size)
             return sum(map(len, asked.cuts)) + len(asked.ratio) + size * bool(len(asked.ratio))
         if query.kind in {"commit", "settle"}:
             return (size + 1) * (1 if query.kind == "commit" else 3)
+        if query.kind == "disclose":
+            return disclosure_width(query, self.slots)
         raise refused_kind(query)
+
+    @property
+    def slots(self) -> int:
+        """One more than the greatest slot."""
+        return slots_of(self.members)
+
+    def program(
+        self, parts: Sequence[Words], slack: Sequence[int], near: Optimum | None
+    ) -> Program:
+        """What all levels are worth at most under the budget; whole lots need no slack."""
+        return basket_program(parts, self)
+
+    def proposals(self, parts: Sequence[Words], optimum: Optimum) -> tuple[Query, ...]:
+        """Depth and spend where cuts and budget end."""
+        return basket_proposals(parts, self)
 
     def admits(self, total: Words, goal: Goal) -> bool:
         """Some lots, no more of an instrument than is wanted, and no more spend than the budget."""

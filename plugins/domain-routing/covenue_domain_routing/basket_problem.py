@@ -8,6 +8,7 @@ the order over its budget.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from math import ceil
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from covenue.errors import BadInput, CapabilityMissing, HeadroomMissing
 from covenue.hooks.domains import Acted, Memory, PartyConfig
+from covenue.hooks.programs import disclosure
 from covenue.hooks.venues import BookState, Snapshot
 from covenue.numerics.decimals import plain
 from covenue.numerics.words import Words, frozen, words
@@ -34,9 +36,12 @@ from covenue_domain_routing.basket_coupling import (
 from covenue_domain_routing.basket_goals import HIGHEST_BASKET_PRICE, BasketTerms
 from covenue_domain_routing.batch import refuse_charges
 from covenue_domain_routing.books import book_of, taken_side
+from covenue_domain_routing.disclosed import slots_of
+from covenue_domain_routing.disclosed_basket import disclose_basket
 from covenue_domain_routing.goals import ROOM, Terms
 from covenue_domain_routing.ladders import Charges, all_in, lots_of, parse_charges
-from covenue_domain_routing.stacks import Array, Books, Stack, stack
+from covenue_domain_routing.racks import Rack, racked
+from covenue_domain_routing.stacks import Array, Books, Stack, headroom, stack
 
 NOTHING = np.zeros(0, dtype=np.int64)
 
@@ -72,35 +77,38 @@ class Shelf:
 class BasketProblem:
     """A participant's shelves for one plan, one an instrument; pure, and without memory.
 
-    lot: in base currency. traded: by the name that legs give a book. slot: the party's.
+    rack: all shelves, end to end. lot: in base currency. traded: by the name that legs give a
+    book. slot: the party's, of so many slots.
     """
 
     space: Space
     lot: Fraction
     grid: BasketGrid
     shelves: tuple[Shelf, ...]
+    rack: Rack
     traded: Mapping[str, Traded]
     slot: int
+    slots: int
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Depth and spend at probe keys, and nothing else."""
-        return frozenset({"DEPTH"})
+        """Depth and spend at probe keys, and all levels where the coordinator may see them."""
+        return frozenset({"DEPTH", "DISCLOSE"})
 
     def answer(self, query: Query, memory: Memory) -> tuple[Words, Memory]:
         """Words as a BasketCoupling has them.
 
         Raises CapabilityMissing for another kind of query, LayoutMismatch for other points.
         """
+        if query.kind == "disclose":
+            own = disclose_basket([shelf.stack for shelf in self.shelves])
+            return disclosure(query, self.slots, self.slot, own), memory
         if query.kind != "depth":
             raise refused_kind(query)
         asked = read_query(query, len(self.shelves))
-        parts = [self._depth(k, keys) for k, keys in enumerate(asked.cuts)]
+        parts = [self._depths(asked.cuts)]
         if len(asked.ratio):
-            spends = [self._spend(k, asked.chosen, asked.ratio) for k in range(len(self.shelves))]
-            parts.append(np.sum(spends, axis=0, dtype=np.int64))
-            below = [self._units(k, asked.chosen, asked.ratio[:1]) for k in range(len(spends))]
-            parts.append(np.concatenate(below))
+            parts += self._within_cuts(asked.chosen, asked.ratio)
         return frozen(np.concatenate(parts)), memory
 
     def shares(self, plan: BasketPlan) -> tuple[Array, ...]:
@@ -142,44 +150,53 @@ class BasketProblem:
                 unknown = [a + b for a, b in zip(unknown, open_, strict=True)]
         return words(executed), words(unknown)
 
-    def _depth(self, k: int, keys: Array) -> Array:
-        return _in_any_order(self.shelves[k].stack.depth, self.grid.cut_edges(keys, k, self.slot))
+    @property
+    def _instruments(self) -> Array:
+        return np.arange(len(self.shelves), dtype=np.int64)
 
-    def _cut(self, k: int, chosen: Sequence[int]) -> tuple[int, int]:
-        """(price, lots at it) of a cut: everything cheaper; lots are 0 at another party's key."""
-        key, residual = chosen[2 * k], max(0, chosen[2 * k + 1])
-        (price,) = self.grid.cut_edges(np.array([key], dtype=np.int64), k, self.slot).tolist()
-        own = (price << self.grid.cut_shift) + self.slot == key
-        return price, residual if own else 0
+    def _depths(self, cuts: Sequence[Array]) -> Array:
+        """Lots at each instrument's keys below its own ones."""
+        ends = np.array(list(accumulate(map(len, cuts), initial=0)), dtype=np.int64)
+        of = np.repeat(self._instruments, np.diff(ends))
+        edges = self.grid.cut_edges(np.concatenate(cuts), of, self.slot)
+        order = np.lexsort((edges, of))
+        depths = np.empty(len(edges), dtype=np.int64)
+        depths[order] = self.rack.depth(edges[order], ends)
+        return depths
 
-    def _spend(self, k: int, chosen: Sequence[int], keys: Array) -> Array:
-        """Spend within the cut of an instrument, at ratio keys below each of some."""
-        price, residual = self._cut(k, chosen)
-        edges = self.grid.ratio_edges(keys, k, self.slot)
-        held = self.shelves[k].stack
-        spend = _in_any_order(held.value, np.minimum(edges, price))
-        return np.where(edges > price, spend + self._at(k, price, residual) * price, spend)
+    def _within_cuts(self, chosen: Sequence[int], keys: Array) -> tuple[Array, Array]:
+        """Spend within the cuts at ratio keys below each, and units of each below the first."""
+        price, at = (each[:, None] for each in self._cuts(chosen))
+        order = np.argsort(keys, kind="stable")
+        edges, ends = self._ratio_edges(keys[order])
+        below = self.rack.value(np.minimum(edges, price).reshape(-1), ends).reshape(edges.shape)
+        spend = np.empty(len(keys), dtype=np.int64)
+        spend[order] = (below + np.where(edges > price, at * price, 0)).sum(axis=0, dtype=np.int64)
+        edges, ends = self._ratio_edges(keys[:1])
+        units = self.rack.depth(np.minimum(edges, price).reshape(-1), ends)
+        return spend, units + np.where(edges > price, at, 0).reshape(-1)
 
-    def _units(self, k: int, chosen: Sequence[int], keys: Array) -> Array:
-        price, residual = self._cut(k, chosen)
-        edges = self.grid.ratio_edges(keys, k, self.slot)
-        units = self.shelves[k].stack.depth(np.minimum(edges, price))
-        return np.where(edges > price, units + self._at(k, price, residual), units)
+    def _ratio_edges(self, keys: Array) -> tuple[Array, Array]:
+        """Edges int64[m, K] of ratio keys, and where each instrument's begin and end in a row."""
+        edges = self.grid.ratio_edges(keys, self._instruments[:, None], self.slot)
+        return edges, np.arange(len(edges) + 1, dtype=np.int64) * len(keys)
 
-    def _at(self, k: int, price: int, residual: int) -> int:
-        """Lots that the cut takes at its own price."""
-        if not residual:
-            return 0
-        low, high = self.shelves[k].stack.depth(np.array([price, price + 1])).tolist()
-        return min(residual, int(high - low))
+    def _cuts(self, chosen: Sequence[int]) -> tuple[Array, Array]:
+        """(price, lots at it) of each cut: everything cheaper; lots are 0 at another's key."""
+        keys, residual = np.array(chosen, dtype=np.int64).reshape(-1, 2).T
+        price = self.grid.cut_edges(keys, self._instruments, self.slot)
+        own = (price << self.grid.cut_shift) + self.slot == keys
+        both = np.stack([price, price + 1], axis=1).reshape(-1)
+        low, high = self.rack.depth(both, 2 * np.arange(len(keys) + 1)).reshape(-1, 2).T
+        return price, np.minimum(np.where(own, np.maximum(residual, 0), 0), high - low)
 
     def _shares(self, k: int, plan: BasketPlan) -> Array:
         """Within the cut: all below the ratio key, and the plan's units at it."""
-        price, residual = self._cut(k, plan.chosen)
+        price, at_price = (int(each[k]) for each in self._cuts(plan.chosen))
         held = self.shelves[k].stack
-        within = held.taken(price, residual)
+        within = held.taken(price, at_price)
         key = np.array([plan.key], dtype=np.int64)
-        (edge,) = self.grid.ratio_edges(key, k, self.slot).tolist()
+        edge = int(self._ratio_edges(key)[0][k, 0])
         shares = np.where(held.axis < edge, within, 0)
         if plan.units and self.grid.offer_at(plan.key) == (k, edge) and self._is_own(plan.key):
             at = np.flatnonzero(held.axis == edge)
@@ -323,8 +340,17 @@ def basket_of(
             field=f"{ROOM}instruments",
             value=", ".join(terms.instruments),
         )
+    if sum(int(shelf.stack.value_before[-1]) for shelf in shelves) > shop.most:
+        raise headroom(terms.price_scale)
     return BasketProblem(
-        space, terms.lot, basket_grid(terms, members), tuple(shelves), traded, member.slot
+        space=space,
+        lot=terms.lot,
+        grid=basket_grid(terms, members),
+        shelves=tuple(shelves),
+        rack=racked([shelf.stack for shelf in shelves]),
+        traded=traded,
+        slot=member.slot,
+        slots=slots_of(members),
     )
 
 
@@ -409,13 +435,3 @@ def _ambiguous(name: str) -> BadInput:
         field=f"{ROOM}instruments",
         value=name,
     )
-
-
-def _in_any_order(count: Any, edges: Array) -> Array:
-    """Sums below edges that may come in any order."""
-    if np.all(edges[1:] >= edges[:-1]):
-        return np.asarray(count(edges))
-    order = np.argsort(edges, kind="stable")
-    sums = np.empty(len(edges), dtype=np.int64)
-    sums[order] = count(edges[order])
-    return sums

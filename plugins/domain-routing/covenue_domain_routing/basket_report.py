@@ -18,6 +18,9 @@ TEXT = (
 )
 
 
+ABSENT = "it was not in the cohort"
+
+
 def is_of_basket(plan: OpenedPlan) -> bool:
     """Whether a plan is of a basket."""
     return is_basket(plan.goal.terms)
@@ -29,6 +32,27 @@ def basket_figures(
     """One row a plan, as JSON types; values and spend in lots times price units."""
     ordered = sorted(parties, key=lambda party: (party.member.slot, party.member.did))
     return [_row(plan, ordered) for plan in plans]
+
+
+def basket_plan(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:
+    """One plan's row, with lots by instrument and spend a venue, and why."""
+    ordered = sorted(parties, key=lambda party: (party.member.slot, party.member.did))
+    row = _row(plan, ordered)
+    venues = [party.member.name for party in ordered]
+    if row["status"] is None:
+        status = plan.delta.status if plan.delta else "none"
+        return {"venues": venues, "status": status}
+    found = {venue["venue"]: venue for venue in row.pop("venues")}
+    is_bound = row["marginal"] is not None
+    return {
+        **row,
+        "venues": venues,
+        "planned": [found[name]["planned"] if name in found else [] for name in venues],
+        "why": [
+            {"because": _because(found[name], is_bound=is_bound) if name in found else ABSENT}
+            for name in venues
+        ],
+    }
 
 
 def _row(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class BatchProblem:
         key, residual = (int(point) for point in query.points)
         shares = self.shares(key, max(0, residual))
         legs = tuple(self._legs(shares))
-        planned = words([int(shares.sum())])
+        planned = words([int(shares.sum(dtype=np.int64))])
         return Actions(plan=plan, unit=plain(self.lot), legs=legs, swaps=()), planned, memory
 
     def settle(self, query: Query, acted: Sequence[Acted]) -> tuple[Words, Words]:
@@ -184,6 +184,8 @@ def points_of(points: Sequence[str]) -> NDArray[np.int64]:
         return np.array([min(max(v, -(2**63)), 2**63 - 1) for v in values], dtype=np.int64)
 
 
-def edges_of(keys: Array, within: tuple[int, int], shift: int, tie: int) -> Array:
+def edges_of(keys: Array, within: tuple[int, int | Array], shift: int, tie: int | Array) -> Array:
     """Steps such that an own key is below `key` just where its step is below the edge."""
-    return (np.clip(keys, *within) - tie + (1 << shift) - 1) >> shift
+    low, high = within
+    inside: Array = np.minimum(np.maximum(keys, low), high)
+    return (inside - tie + ((1 << shift) - 1)) >> shift

@@ -58,6 +58,15 @@ def opened_figures(
     return {"standing": _standing(standing, ordered), "executed": _executed(executed, ordered)}
 
 
+def plan_figures(plan: OpenedPlan, parties: Sequence[OpenedParty]) -> dict[str, Any]:
+    """One standing plan's row, and the venues that its lists are of."""
+    ordered = sorted(parties, key=lambda party: (party.member.slot, party.member.did))
+    split = _opened_split(plan, ordered)
+    nothing = {"status": plan.delta.status if plan.delta else "none"}
+    venues = [party.member.name for party in ordered]
+    return {"venues": venues, **(split.row if split else nothing)}
+
+
 def orders_of(plans: Sequence[OpenedPlan]) -> tuple[Orders, Orders]:
     """Plans by order: those of standing orders, and those of executed ones.
 

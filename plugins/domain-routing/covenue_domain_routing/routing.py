@@ -16,13 +16,19 @@ from covenue_contracts.plan import Goal, Member
 from covenue_domain_routing.basket_coupling import BasketRouting, coupling_of
 from covenue_domain_routing.basket_goals import is_basket, parse_basket, read_basket
 from covenue_domain_routing.basket_problem import BasketProblem, basket_of
-from covenue_domain_routing.basket_report import basket_figures, basket_sections, is_of_basket
+from covenue_domain_routing.basket_report import (
+    basket_figures,
+    basket_plan,
+    basket_sections,
+    is_of_basket,
+)
 from covenue_domain_routing.batch import BatchProblem, batch_of
 from covenue_domain_routing.coupling import RoutingCoupling, coupling
 from covenue_domain_routing.goals import parse_goal, read_terms
-from covenue_domain_routing.opened import opened_figures
+from covenue_domain_routing.opened import opened_figures, plan_figures
 from covenue_domain_routing.problem import RoutingProblem, problem_of
 from covenue_domain_routing.sections import sections
+from covenue_domain_routing.selftest import require_self_test
 from covenue_domain_routing.stacks import Books
 
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -61,8 +67,10 @@ class Routing:
 
         state: a Snapshot of an order book, or a table (array of shape (n, 2), pairs, or a
         DataFrame with columns `price` and `quantity`), or many books as Books. A basket's states
-        are those of `basket_problem.basket_of`. config: `fee_bps` and `basis_bps`.
+        are those of `basket_problem.basket_of`. config: `fee_bps` and `basis_bps`. Raises
+        PluginBroken if this machine does not count as it must.
         """
+        require_self_test()
         if is_basket(goal.terms):
             return basket_of(read_basket(goal), members, member, state, config)
         terms = read_terms(goal)
@@ -98,6 +106,10 @@ class Routing:
         baskets = [plan for plan in plans if is_of_basket(plan)]
         figures = dict(opened_figures(single, parties))
         return {**figures, "baskets": basket_figures(baskets, parties)} if baskets else figures
+
+    def plan_figures(self, plan: OpenedPlan, parties: Sequence[OpenedParty]) -> Mapping[str, Any]:
+        """One plan with all books opened: lots by venue, and why; see `opened`."""
+        return basket_plan(plan, parties) if is_of_basket(plan) else plan_figures(plan, parties)
 
     def sections(
         self, figures: Mapping[str, Any], plans: Sequence[OpenedPlan]

@@ -105,12 +105,12 @@ def stack(axis: Array, *, lots: Array, starts: Array, price: Array, most: int, s
         raise _broken()
     largest = int(lots.max(initial=0)) * len(lots) * int(price.max(initial=0))
     if largest >= SAFE and max(_exactly(lots, price)) > most:
-        raise _headroom(scale)
+        raise headroom(scale)
     before = np.zeros((2, len(axis) + 1), dtype=np.int64)
     np.cumsum(lots, out=before[0, 1:])
     np.cumsum(lots * price, out=before[1, 1:])
     if int(before[:, -1].max()) > most:
-        raise _headroom(scale)
+        raise headroom(scale)
     return Stack(*map(_frozen, (axis, lots, starts, before[0], before[1])))
 
 
@@ -120,7 +120,8 @@ def _exactly(lots: Array, price: Array) -> tuple[int, int]:
     return sum(lot for lot, _ in pairs), sum(lot * each for lot, each in pairs)
 
 
-def _headroom(scale: int) -> HeadroomMissing:
+def headroom(scale: int) -> HeadroomMissing:
+    """What is offered does not fit the words of a sum. scale: named in the advice."""
     return HeadroomMissing(
         "what the books offer to this order could leave 64 bits in a sum",
         "use a larger lot, a smaller price_scale, or a smaller quantity",
@@ -198,6 +199,38 @@ def swept(axis: Array, before: Array, starts: Array, edges: Array) -> Array:
     sums = np.zeros(len(edges) + 1, dtype=np.int64)
     np.add.at(sums, np.searchsorted(edges, axis, side="right"), np.diff(before))
     return np.cumsum(sums[:-1])
+
+
+def counted_each(  # noqa: PLR0917 -- the arrays of a rack, and edges of each
+    axis: Array, before: Array, starts: Array, first: Array, edges: Array, ends: Array
+) -> Array:
+    """Sums of what lies below each edge, instrument by instrument."""
+    count = walked_each if is_compiling() else swept_each
+    return count(axis, before, starts, first, edges, ends)
+
+
+@compiled
+def walked_each(  # noqa: PLR0917 -- the arrays of a rack, and edges of each
+    axis: Array, before: Array, starts: Array, first: Array, edges: Array, ends: Array
+) -> Array:
+    """`walked` for each instrument; arrays as in Rack. Returns int64[K]."""
+    sums = np.empty(len(edges), dtype=np.int64)
+    for k in range(len(first) - 1):
+        own = starts[first[k] : first[k + 1] + 1]
+        sums[ends[k] : ends[k + 1]] = walked(axis, before, own, edges[ends[k] : ends[k + 1]])
+    return sums
+
+
+def swept_each(  # noqa: PLR0917 -- the arrays of a rack, and edges of each
+    axis: Array, before: Array, starts: Array, first: Array, edges: Array, ends: Array
+) -> Array:
+    """The same sums in whole-array steps, for machines without a compiler."""
+    sums = np.empty(len(edges), dtype=np.int64)
+    for k in range(len(first) - 1):
+        here, stop = starts[first[k]], starts[first[k + 1]]
+        levels = axis[here:stop], before[here : stop + 1], starts[first[k] : first[k + 1] + 1]
+        sums[ends[k] : ends[k + 1]] = swept(*levels, edges[ends[k] : ends[k + 1]])
+    return sums
 
 
 def _broken() -> BadInput:

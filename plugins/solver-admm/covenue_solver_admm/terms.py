@@ -5,20 +5,23 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from covenue.errors import BadInput, CapabilityMissing
-from covenue.hooks.solvers import Coupling, DualCoupling
+from covenue.hooks.solvers import Coupling, DualCoupling, Tracking
 from covenue.numerics.ldlt import Reals
 
 Whole = tuple[int, ...]
 MOST_BITS = 62
+UNLIMITED = 2**61
+"""A total with limits beyond this both ways is not steered: what it is worth is public."""
 
 
 @dataclass(frozen=True)
 class Terms:
     """The integers of a DualCoupling, each a tuple of m; see there for what they mean.
 
-    bound: of one participant's word.
+    bound: of one participant's word. tracking: the path that totals follow, or None.
     """
 
     names: tuple[str, ...]
@@ -33,6 +36,7 @@ class Terms:
     value_bits: int
     value_floor: int
     bound: int
+    tracking: Tracking | None = None
 
     @property
     def size(self) -> int:
@@ -43,6 +47,11 @@ class Terms:
     def product_bits(self) -> int:
         """A multiplier times a net word counts 2^-product_bits."""
         return self.multiplier_bits + self.scale_bits
+
+    @property
+    def bits(self) -> tuple[int, int]:
+        """Those of the multipliers and of the Space."""
+        return self.multiplier_bits, self.scale_bits
 
     @property
     def fine_bits(self) -> int:
@@ -68,6 +77,12 @@ class Terms:
         """The references as floats."""
         return reals(self.reference) * 2.0**-self.multiplier_bits
 
+    @cached_property
+    def loose(self) -> NDArray[np.bool_]:
+        """Coordinates whose totals nobody limits: their multipliers are the references."""
+        pairs = zip(self.least, self.most, strict=True)
+        return np.array([low <= -UNLIMITED and high >= UNLIMITED for low, high in pairs])
+
     def totals(self, integers: Whole) -> Reals:
         """Net words as floats, in units of the Space."""
         return reals(integers) * 2.0**-self.scale_bits
@@ -81,13 +96,12 @@ def reals(integers: Whole) -> Reals:
 def terms_of(coupling: Coupling) -> Terms:
     """Read and check a coupling.
 
-    Raises CapabilityMissing unless it is a DualCoupling without a path to follow, and BadInput
-    where its integers cannot be.
+    Raises CapabilityMissing unless it is a DualCoupling, and BadInput where its integers cannot be.
     """
-    if not isinstance(coupling, DualCoupling) or coupling.tracking is not None:
+    if not isinstance(coupling, DualCoupling):
         raise CapabilityMissing(
-            "solver 'admm' needs a coupling with limits for totals and without a path to follow",
-            "use solver 'dual' for a path, or 'search' for offers on one axis",
+            "solver 'admm' needs a coupling that multipliers solve",
+            "use solver 'search' for offers on one axis",
             field="solver.name",
             value="admm",
         )
@@ -104,6 +118,7 @@ def terms_of(coupling: Coupling) -> Terms:
         value_bits=coupling.value_bits,
         value_floor=coupling.value_floor,
         bound=int(coupling.space.bound),
+        tracking=coupling.tracking,
     )
     _check(terms)
     return terms
@@ -142,6 +157,8 @@ def _check(terms: Terms) -> None:
             )
     for k, name in enumerate(terms.names):
         _check_coordinate(terms, k, name)
+    if terms.tracking is not None:
+        _check_path(terms, terms.tracking)
 
 
 def _check_coordinate(terms: Terms, k: int, name: str) -> None:
@@ -152,10 +169,33 @@ def _check_coordinate(terms: Terms, k: int, name: str) -> None:
             field="coupling.multiplier_range",
             value=f"{terms.reference[k]} in {terms.lowest[k]}..{terms.highest[k]}",
         )
-    if terms.margin[k] < 0 or terms.least[k] + 2 * terms.margin[k] > terms.most[k]:
+    if terms.tracking is None and not _has_room(terms, k):
         raise BadInput(
             f"between least and most total of '{name}' there is no room for twice the margin",
             "widen the limits, or count in finer words so that the margin can be smaller",
             field="coupling.margin",
             value=f"{terms.least[k]}..{terms.most[k]}, margin {terms.margin[k]}",
+        )
+
+
+def _has_room(terms: Terms, k: int) -> bool:
+    return terms.margin[k] >= 0 and terms.least[k] + 2 * terms.margin[k] <= terms.most[k]
+
+
+def _check_path(terms: Terms, tracking: Tracking) -> None:
+    path, lot = tracking.path, tracking.lot
+    fits = len(path) == terms.size and lot >= 2 and tracking.weight > 0 and tracking.tie_bits >= 0
+    if not fits or not 0 <= path[-1] < 2**MOST_BITS or path[-1] % lot:
+        raise BadInput(
+            "the coupling's path does not fit its slices or its lots",
+            "give one total a slice, a positive weight, and whole lots of at least two words",
+            field="coupling.tracking",
+            value=f"{len(path)} of {terms.size} slices, lots of {lot}",
+        )
+    if (lot - 1) << tracking.tie_bits >= 2**MOST_BITS:
+        raise BadInput(
+            "keys of lots do not fit words",
+            f"keep them below 2^{MOST_BITS}",
+            field="coupling.tracking",
+            value=f"lots of {lot}, {tracking.tie_bits} bits of ties",
         )

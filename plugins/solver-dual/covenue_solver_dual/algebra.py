@@ -14,8 +14,8 @@ from covenue.numerics.compiled import compiled, is_compiling
 from covenue_solver_dual.held import Reals, Whole
 
 CURVED = 1e-12
-SOLVED = 1e-12
 SPARE_PRODUCTS = 20
+TILE = 32
 
 
 @compiled
@@ -62,13 +62,20 @@ Rows whose factors are zero add a signed zero at most, so leaving them out chang
 
 @compiled
 def conjugated(  # noqa: PLR0917 -- a kernel takes arrays and numbers, no objects
-    matrix: Reals, diagonal: Reals, extra: Reals, right: Reals, moves: Reals, step: Reals
+    matrix: Reals,
+    diagonal: Reals,
+    extra: Reals,
+    right: Reals,
+    moves: Reals,
+    step: Reals,
+    solved: float,
 ) -> int:
     """Solve (matrix + diag(extra)) step = right on the coordinates where `moves` is 1.
 
     Conjugate gradients, scaled by `diagonal` (that of the whole, positive where it moves), from
-    the step as it is. Elsewhere `moves` is 0 and the step stays. Returns the products it took, or
-    -1 at a direction without curvature: the matrix is then not positive definite.
+    the step as it is, until what is left of `right` is below `solved`, both squared. Elsewhere
+    `moves` is 0 and the step stays. Returns the products it took, or -1 at a direction without
+    curvature: the matrix is then not positive definite.
     Source: Hestenes, Stiefel, Methods of conjugate gradients (1952).
     """
     size = len(right)
@@ -83,7 +90,7 @@ def conjugated(  # noqa: PLR0917 -- a kernel takes arrays and numbers, no object
         whole += moves[k] * right[k] * (right[k] / diagonal[k])
         power += rest[k] * along[k]
     for product in range(size + SPARE_PRODUCTS):
-        if power <= SOLVED * whole:
+        if power <= solved * whole:
             return product
         times(matrix, along, image)
         curved = 0.0
@@ -163,12 +170,32 @@ def extremes(words: Whole) -> tuple[int, int]:
     return int(least), int(most)
 
 
-@compiled
-def unpacked(triangle: Whole, size: int, unit: float, slack: float) -> tuple[bool, Reals]:
-    """A packed lower triangle as a full matrix times `unit`.
+def _unpacked_by_entries(
+    triangle: Whole, size: int, unit: float, slack: float
+) -> tuple[bool, Reals]:
+    full, roots = np.empty((size, size)), np.empty(size)
+    place, able = 0, True
+    for i in range(size):
+        place += i
+        last = float(triangle[place + i])
+        able = able and bool(last >= -slack)
+        root = sqrt(max(last, 0.0) + slack)
+        roots[i] = root
+        beyond = 0
+        for j in range(i + 1):
+            entry = float(triangle[place + j])
+            beyond += abs(entry) > roots[j] * root
+            full[i, j] = entry * unit
+        able = able and bool(beyond == 0)
+    for top in range(0, size, TILE):
+        for left in range(0, top + 1, TILE):
+            for i in range(top, min(top + TILE, size)):
+                for j in range(left, min(left + TILE, i)):
+                    full[j, i] = full[i, j]
+    return able, full
 
-    And whether every 2 x 2 minor lets it be positive semidefinite, but for `slack` words.
-    """
+
+def _unpacked_by_rows(triangle: Whole, size: int, unit: float, slack: float) -> tuple[bool, Reals]:
     full, roots = np.empty((size, size)), np.empty(size)
     place, able = 0, True
     for i in range(size):
@@ -181,3 +208,10 @@ def unpacked(triangle: Whole, size: int, unit: float, slack: float) -> tuple[boo
         full[i, : i + 1] = row
         full[: i + 1, i] = row
     return able, full
+
+
+unpacked = compiled(_unpacked_by_entries) if is_compiling() else _unpacked_by_rows
+"""A packed lower triangle as a full matrix times `unit`: loops compiled, whole rows in numpy.
+
+And whether every 2 x 2 minor lets it be positive semidefinite, but for `slack` words.
+"""

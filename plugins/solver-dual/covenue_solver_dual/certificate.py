@@ -13,6 +13,7 @@ Source: solvers.md, section 1.
 """
 
 from fractions import Fraction
+from operator import add, mul, sub
 from typing import NamedTuple
 
 from covenue_solver_dual.held import Held
@@ -77,28 +78,27 @@ def surveyed_at(terms: Terms, found: Surveyed, point: Point) -> Survey:
     return Survey(bound + phi, steered + phi, within, min(worth, rest + phi), made, phi)
 
 
-def first(survey: Survey, point: Point) -> Best:
-    """What the first round has shown."""
-    return Best(survey.bound, 0.0, point, None).with_point(survey, point)
+def first(terms: Terms, survey: Survey, point: Point) -> Best:
+    """What the first round has shown; where doing nothing is a plan, that is one, worth 0."""
+    plan = point.at_rest() if terms.may_rest else None
+    return Best(survey.bound, 0.0, point, plan).with_point(survey, point)
 
 
 def dual(terms: Terms, point: Point) -> int:
     """D at a point, in 2^-fine_bits."""
     shift = terms.fine_bits - terms.product_bits
-    multipliers: list[int] = point.v.tolist()
-    rows = zip(terms.reference, multipliers, terms.least, terms.most, strict=True)
-    offset = sum(max((r - v) * low, (r - v) * high) for r, v, low, high in rows)
+    over: list[int] = list(map(sub, terms.reference, point.v.tolist()))
+    rows = zip(over, terms.least, terms.most, strict=True)
+    offset: int = sum(map(mul, over, [least if each < 0 else most for each, least, most in rows]))
     return (offset << shift) + (point.value << (terms.fine_bits - terms.value_bits))
 
 
 def plan_value(terms: Terms, point: Point) -> int:
     """What the plan of a point is surely worth, in 2^-fine_bits."""
     shift = terms.fine_bits - terms.product_bits
-    rows = zip(terms.reference, point.v.tolist(), point.s.tolist(), strict=True)
-    worth = rest = 0
-    for r, v, net in rows:
-        worth += r * net
-        rest += (r - v) * net
+    nets: list[int] = point.s.tolist()
+    worth: int = sum(map(mul, terms.reference, nets))
+    rest: int = worth - sum(map(mul, point.v.tolist(), nets))
     answered = point.value << (terms.fine_bits - terms.value_bits)
     return min(worth << shift, (rest << shift) + answered)
 
@@ -132,7 +132,8 @@ def closed(terms: Terms, best: Best, tolerance: Fraction) -> tuple[int, int] | N
     if best.bound - best.value > allowed + doubt:
         return None
     value, bound = certified(terms, best)
-    within = bound - value <= tolerance * max(abs(bound), terms.value_floor)
+    most = max(abs(bound), terms.value_floor)
+    within = tolerance.denominator * (bound - value) <= tolerance.numerator * most
     return (value, bound) if within else None
 
 
@@ -148,10 +149,9 @@ def conflicts(terms: Terms, left: Point, right: Point) -> bool:
 
 def _below_tangent(terms: Terms, at: Point, other: Point) -> bool:
     shift = terms.fine_bits - terms.product_bits
-    tangent = slack = 0
-    rows = zip(at.v.tolist(), other.v.tolist(), at.s.tolist(), terms.margin, strict=True)
-    for v, w, net, margin in rows:
-        tangent += net * (w - v)
-        slack += (v + w) * (margin + 1)
+    start, end = at.v.tolist(), other.v.tolist()
+    tangent: int = sum(map(mul, at.s.tolist(), map(sub, end, start)))
+    both = list(map(add, start, end))
+    slack: int = sum(map(mul, both, terms.margin)) + sum(both)
     rise = (other.value - at.value) << (terms.fine_bits - terms.value_bits)
     return rise < (tangent - slack) << shift

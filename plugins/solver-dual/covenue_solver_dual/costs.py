@@ -19,6 +19,7 @@ CLOSING, MOST_LEFT = 2.0, 20
 """New slopes close a plan in about two rounds; no more than so many are looked ahead."""
 
 CHEAP = 0.25
+FAR = 1e6
 WARM_CONTRACTIONS = (30.0, 10.0)
 
 
@@ -43,8 +44,19 @@ class Costs:
         return self.hessian != "auto" or ASKED * self.price(size) <= SAVED
 
     def is_cheap(self, size: int) -> bool:
-        """Whether slopes cost so little that a cold plan asks for them in its second round too."""
+        """Whether slopes cost so little that they are asked for in a second round too."""
         return self.price(size) <= CHEAP
+
+    def asks_again(self, size: int) -> bool:
+        """Whether `auto` asks for slopes in the second round of a plan that has far to go."""
+        return self.hessian == "auto" and self.is_cheap(size)
+
+    def is_far(self, left: float, enough: float) -> bool:
+        """Whether a warm plan starts so far off that slopes of the plan before will not close it.
+
+        At a tolerance of 1e-6: more is out of place than the plan is worth.
+        """
+        return left > FAR * enough
 
     def renews(self, size: int, before: float, left: float, enough: float, *, warm: bool) -> bool:
         """Whether to ask for slopes, now that a step took what is out of place from before to left.

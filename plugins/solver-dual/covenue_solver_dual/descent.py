@@ -13,8 +13,6 @@ Source: solvers.md, sections 3.1 and 4 (R9).
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from covenue.hooks.solvers import Choice, Solution, Total
 from covenue_contracts.plan import SolutionStatus
 from covenue_contracts.shared import Query
@@ -29,11 +27,11 @@ from covenue_solver_dual.certificate import (
     survey,
     surveyed_at,
 )
-from covenue_solver_dual.held import Held, Whole
+from covenue_solver_dual.held import Held
 from covenue_solver_dual.method import Method, Reach, Seen
 from covenue_solver_dual.model import insets, judged, misplaced
 from covenue_solver_dual.multipliers import broadcast, extrapolated, pinned_outside
-from covenue_solver_dual.terms import FARTHEST, Terms
+from covenue_solver_dual.terms import Terms
 from covenue_solver_dual.totals import Answer, Point, read
 
 ARMIJO = 1e-4
@@ -127,7 +125,7 @@ def tell(method: Method, state: Descent, release: Total | Choice) -> Descent | S
     best = (
         state.best.with_point(step.there, answer.point)
         if state.best
-        else first(step.there, answer.point)
+        else first(terms, step.there, answer.point)
     )
     if best.contradicts(terms):
         return refused("stalled")
@@ -150,13 +148,13 @@ def tell(method: Method, state: Descent, release: Total | Choice) -> Descent | S
     return _onward(method, state, path, best)
 
 
-def refused(status: SolutionStatus) -> Solution:
-    """An end without a plan."""
+def refused(status: SolutionStatus, points: tuple[int, ...] = ()) -> Solution:
+    """An end without a plan; for an infeasible one, `points` names the coordinate."""
     return Solution(
         status=status,
         after=None,
         multipliers=None,
-        points=(),
+        points=points,
         value=0,
         bound=0,
         shortfall=0,
@@ -279,7 +277,7 @@ def _steered(state: Descent, best: Best, at: Point, diagonal: Held, *, grows: bo
     """
     terms = state.terms
     share = _tolerated(state, best.bound) * INSET_SHARE / terms.size
-    widest = _unlimited(terms.size) if grows else state.inset.array
+    widest = terms.unlimited if grows else state.inset.array
     return Held(
         insets(terms.limits, at.v, share, diagonal.array, terms.v_unit, terms.s_unit, widest)
     )
@@ -289,10 +287,6 @@ def _tolerated(state: Descent, bound: float) -> float:
     """The gap that certifies, in the unit of the references."""
     share = state.tolerance.numerator / state.tolerance.denominator
     return share * max(abs(bound), state.terms.floor)
-
-
-def _unlimited(size: int) -> Whole:
-    return Held(np.full(size, FARTHEST)).array
 
 
 def _is_flat(terms: Terms, step: _Step, seen: Seen) -> bool:
@@ -310,8 +304,8 @@ def _onward(method: Method, state: Descent, path: Path, best: Best) -> Descent |
         return state._replace(trial=trial)
     if state.stage + 1 < len(state.terms.smoothing):
         return _narrowed(method, state, path)
-    if best.plan is None and pinned_outside(state.terms, path.at):
-        return refused("infeasible")
+    if best.plan is None and (pinned := pinned_outside(state.terms, path.at)):
+        return refused("infeasible", pinned[:1])
     return _ended(method, state, best, "stalled")
 
 
@@ -373,6 +367,8 @@ def _solved(
 ) -> Solution:
     """The best plan of all rounds, with its value and bound."""
     terms, plan = state.terms, best.plan or best.lowest
+    if not plan.s.any():
+        plan = best.lowest.at_rest()
     warm = method.warm(terms, state.memory, plan)
     return Solution(
         status=status,

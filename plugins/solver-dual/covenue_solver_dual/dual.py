@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from covenue.hooks.solvers import Choice, Coupling, DualCoupling, Solution, State, Suits, Total
+from covenue.hooks.solvers import Choice, Coupling, Solution, State, Suits, Total
 from covenue_contracts.contract import Scalar
 from covenue_contracts.shared import Capability, Query
 from covenue_solver_dual import tracked_entry
@@ -17,7 +17,7 @@ from covenue_solver_dual.newton import Curvature, NewtonMethod
 from covenue_solver_dual.options import DEFAULT_MEMORY, check_names, costs_of, tolerance_of
 from covenue_solver_dual.pairs import Pairs
 from covenue_solver_dual.selftest import require_self_test
-from covenue_solver_dual.terms import Terms, terms_of
+from covenue_solver_dual.terms import Terms, is_dual, terms_of
 from covenue_solver_dual.tracked_entry import NAMES, Apart, Manner, manner_of
 from covenue_solver_dual.warm import WarmDual, check_tolerance, start_at
 
@@ -57,7 +57,7 @@ class Dual:
 
     def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
         """Where multipliers solve the coupling; slopes have to be offered, even unasked."""
-        if not isinstance(coupling, DualCoupling) or not self.manner.suits(coupling, offered):
+        if not is_dual(coupling) or not self.manner.suits(coupling, offered):
             return None
         size = len(coupling.reference)
         price = f"slopes of {size} coordinates cost {self.costs.price(size):.2f} rounds of bytes"

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from covenue.hooks.solvers import Choice, Coupling, DualCoupling, Solution, State, Suits, Total
+from covenue.hooks.solvers import Choice, Coupling, Solution, State, Suits, Total
 from covenue_contracts.contract import Scalar
 from covenue_contracts.shared import Capability, Query
 from covenue_solver_dual.descent import Descent, ask, begun, tell
@@ -19,7 +19,7 @@ from covenue_solver_dual.method import Reach, Seen
 from covenue_solver_dual.options import DEFAULT_MEMORY, check_names, memory_of, tolerance_of
 from covenue_solver_dual.pairs import Pairs, quasi_newton_step, scaled, with_pair
 from covenue_solver_dual.selftest import require_self_test
-from covenue_solver_dual.terms import Terms, terms_of
+from covenue_solver_dual.terms import Terms, is_dual, terms_of
 from covenue_solver_dual.totals import Answer, Point
 from covenue_solver_dual.warm import WarmDual, check_tolerance, start_at, warm_for
 
@@ -99,7 +99,7 @@ class Lbfgs:
 
     def suits(self, coupling: Coupling, offered: frozenset[Capability]) -> Suits | None:
         """Where multipliers solve the coupling."""
-        if not isinstance(coupling, DualCoupling) or not self.needs <= offered:
+        if not is_dual(coupling) or not self.needs <= offered:
             return None
         return Suits(40, "answers are smooth; without slopes more rounds are needed")
 

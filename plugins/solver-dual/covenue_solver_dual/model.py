@@ -33,6 +33,10 @@ NEAR = 10
 ACTIVE_SETS = 24
 GRAIN = 8.0
 FLAT, SINGULAR, TINY = 1e-6, 1e-12, 2.0**-40
+ROUGH_SETS = 4
+SOLVED, ROUGHLY = 1e-12, 1e-4
+"""How far a step is solved; and how far at first, while its active set has just changed."""
+
 FARTHEST = 2.0**62
 
 Surveyed = tuple[float, float, bool, float, float, float]
@@ -232,7 +236,7 @@ def newton_trial(  # noqa: C901, PLR0912, PLR0915, PLR0917 -- reads from top to 
     step, right, image = np.zeros(m), np.empty(m), np.empty(m)
     least = 2.0 * (sqrt(1.0 + fall) - 1.0) if bent else fall
     most = 2.0 * (sqrt(1.0 + rise) - 1.0) if bent else rise
-    top = 0.0
+    top, changed = 0.0, 0
     for k in range(m):
         top = max(top, matrix[k, k], walls[k])
     for k in range(m):
@@ -242,6 +246,7 @@ def newton_trial(  # noqa: C901, PLR0912, PLR0915, PLR0917 -- reads from top to 
         branch[k] = side(at[k], r, slope)
         able = movable(at[k], branch[k], slope, limits[LOWEST, k], limits[HIGHEST, k])
         moves[k], lands[k] = 1.0 if able else 0.0, branch[k] == 0
+        changed += able and at[k] == r
         v = float(at[k]) * v_unit
         scaled[k] = v * (float(nets[k]) * s_unit)
         low[k] = v * (float(lower) * s_unit)
@@ -252,7 +257,8 @@ def newton_trial(  # noqa: C901, PLR0912, PLR0915, PLR0917 -- reads from top to 
         base = max(matrix[k, k], walls[k])
         lift = damping * max(base, FLAT * top)
         extra[k] = base - matrix[k, k] + max(lift, SINGULAR * top + TINY)
-    for _ in range(ACTIVE_SETS):
+    for tried in range(ROUGH_SETS + ACTIVE_SETS):
+        solved = ROUGHLY if changed > 0 and tried < ROUGH_SETS else SOLVED
         for k in range(m):
             if lands[k]:
                 step[k] = kink[k]
@@ -280,25 +286,28 @@ def newton_trial(  # noqa: C901, PLR0912, PLR0915, PLR0917 -- reads from top to 
             limit = low[k] if branch[k] > 0 else high[k]
             right[k] = limit - scaled[k] - right[k]
             image[k] = extra[k] + (0.5 * (scaled[k] - limit) if bent else 0.0)
-        if conjugated(matrix, diagonal, image, right, free, step) < 0:
+        if conjugated(matrix, diagonal, image, right, free, step, solved) < 0:
             return False, at
         times(matrix, step, image)
-        changes = False
+        changed = 0
         for k in range(m):
             half = 0.5 * step[k] if bent else 0.0
             resting = kink[k] == 0.0
             if moves[k] == 1.0 and branch[k] * (step[k] - kink[k]) < 0.0:
-                moves[k], lands[k], changes = 0.0, True, True
+                moves[k], lands[k] = 0.0, True
+                changed += 1
                 continue
             if not lands[k]:
                 continue
             under = (scaled[k] - low[k]) * (1.0 + half) + image[k]
             over = (scaled[k] - high[k]) * (1.0 + half) + image[k]
             if under < 0.0 and at[k] < limits[HIGHEST, k] and (resting or branch[k] > 0):
-                moves[k], lands[k], branch[k], changes = 1.0, False, 1, True
+                moves[k], lands[k], branch[k] = 1.0, False, 1
+                changed += 1
             elif over > 0.0 and at[k] > limits[LOWEST, k] and (resting or branch[k] < 0):
-                moves[k], lands[k], branch[k], changes = 1.0, False, -1, True
-        if not changes:
+                moves[k], lands[k], branch[k] = 1.0, False, -1
+                changed += 1
+        if changed == 0 and solved == SOLVED:
             break
     return True, landed(limits, at, branch, lands, step, kink, least, most, bent)
 

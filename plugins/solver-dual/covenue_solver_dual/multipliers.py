@@ -9,17 +9,17 @@ from covenue_solver_dual.totals import Point
 
 
 def broadcast(terms: Terms, multipliers: Held) -> DualVariables:
-    """The multipliers as a query carries them."""
-    return DualVariables(
-        scale_bits=terms.multiplier_bits, values=tuple(map(str, multipliers.array.tolist()))
-    )
+    """The multipliers as a query carries them; what int64 prints needs no check of its form."""
+    values = tuple(map(str, multipliers.array.tolist()))
+    return DualVariables.model_construct(scale_bits=terms.multiplier_bits, values=values)
 
 
-def pinned_outside(terms: Terms, point: Point) -> bool:
-    """Whether a multiplier stands at the end of its range and its total is still out of limits."""
+def pinned_outside(terms: Terms, point: Point) -> tuple[int, ...]:
+    """Coordinates whose multiplier is at the end of its range, and whose total is out of limits."""
     _, lowest, highest, least, most, _ = terms.limits
     short = (point.v == highest) & (point.s < least)
-    return bool((short | ((point.v == lowest) & (point.s > most))).any())
+    outside = short | ((point.v == lowest) & (point.s > most))
+    return tuple(np.flatnonzero(outside).tolist())
 
 
 def extrapolated(terms: Terms, last: Held, ends: tuple[Held | None, ...]) -> Held:

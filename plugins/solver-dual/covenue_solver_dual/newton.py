@@ -15,8 +15,9 @@ from covenue_solver_dual.warm import WarmDual, warm_for
 
 WEAKENED = 0.25
 LEAST_DAMPING, FIRST_DAMPING, AFTER_REJECT = 1e-12, 1e-9, 1e-6
-FURTHER = 2.0
-"""How much further a bent step may go than a straight one: it bends as answers do."""
+FURTHER, UNREJECTED = 2.0, 16.0
+"""How much further a bent step may go than a straight one, as it bends as answers do; and how much
+before any trial was rejected."""
 
 
 class Curvature(NamedTuple):
@@ -62,8 +63,8 @@ class NewtonMethod:
         memory = _learned(terms, memory._replace(bent=seen.exchanges), origin, answer)
         costs = memory.costs
         if origin is None:
-            cheap = costs.hessian == "auto" and costs.is_cheap(terms.size)
-            return memory._replace(stale=cheap and not memory.warm)
+            far = not memory.warm or costs.is_far(seen.misplaced, seen.enough)
+            return memory._replace(stale=far and costs.asks_again(terms.size))
         memory = _walled(terms, memory._replace(aside=None), origin, answer.point, held=False)
         stale = costs.renews(terms.size, seen.before, seen.misplaced, seen.enough, warm=memory.warm)
         damping = max(memory.damping / 10, LEAST_DAMPING)
@@ -104,7 +105,8 @@ class NewtonMethod:
         matrix = _at(terms, memory, origin)
         if memory.bent:
             fall, rise = reach
-            convex, trial = step(terms, memory, matrix, origin, inset, (fall, FURTHER * rise))
+            further = UNREJECTED if memory.damping <= FIRST_DAMPING else FURTHER
+            convex, trial = step(terms, memory, matrix, origin, inset, (fall, further * rise))
             if convex:
                 return trial
         memory = memory._replace(bent=False)

@@ -2,7 +2,13 @@
 
 Relative steps against price-scaled gains, as in model.py: one unit for coordinates of any size.
 Where the model is bent, pairs move with the multipliers: a step shrinks and a gain grows as the
-root of the price does, so that older pairs still say what they said.
+root of the price does, so that older pairs still say what they said. Before any pair corrects it,
+the matrix is a multiple of one; where participants only exchange, it is that of an exchange of
+everybody with everybody,
+
+    M = diag(d) - d d' / sum d        M 1 = 0, as for every exchange
+
+with d from the pairs themselves: a step gains d_k (step_k - mean step), the mean weighted by d.
 Source: Nocedal, Updating quasi-Newton matrices with limited storage (1980).
 """
 
@@ -29,7 +35,10 @@ from covenue_solver_dual.model import (
 from covenue_solver_dual.terms import Terms
 from covenue_solver_dual.totals import Point
 
-FIRST_STEP = 0.1
+FIRST_STEP, FIRST_EXCHANGE = 0.1, 0.01
+OLDER, SPREAD, TRUSTED, SOFTEST, PASSES = 0.9, 4.0, 0.3, 0.01, 3
+"""A pair's weight against the next one; how far d may be from its mean, and how much of it counts
+as known; least of a group's slope against the rest; passes that d takes to agree with its mean."""
 
 
 class Pairs(NamedTuple):
@@ -100,6 +109,31 @@ def _arrays(memory: Pairs, size: int) -> tuple[Reals, Reals]:
 
 
 @compiled
+def stiffness(steps: Reals, gains: Reals, base: float) -> Reals:
+    """d of each coordinate, by least squares over the pairs, within a factor SPREAD of `base`.
+
+    Pairs say little of a coordinate that moved as the mean did: it is drawn to `base`.
+    """
+    count, size = steps.shape
+    own, ones = np.full(size, base), np.ones(size)
+    for _ in range(PASSES):
+        total, weight = dot(own, ones), 1.0
+        up, low = np.zeros(size), np.zeros(size)
+        for pair in range(count - 1, -1, -1):
+            gained = dot(gains[pair], gains[pair])
+            if gained > 0.0:
+                off = steps[pair] - dot(own, steps[pair]) / total
+                up += (weight / gained) * (gains[pair] * off)
+                low += (weight / gained) * (off * off)
+            weight *= OLDER
+        known = TRUSTED * dot(low, ones) / size
+        if known > 0.0:
+            found = (up + known * base) / (low + known)
+            own = np.minimum(np.maximum(found, base / SPREAD), base * SPREAD)
+    return own
+
+
+@compiled
 def quasi_newton_trial(  # noqa: PLR0917 -- a kernel takes arrays and numbers, no objects
     limits: Whole,
     inset: Whole,
@@ -118,7 +152,7 @@ def quasi_newton_trial(  # noqa: PLR0917 -- a kernel takes arrays and numbers, n
 
     The pull is that of the whole inset: one that ended at the limits would jump there, and pairs
     say nothing of jumps. Without a usable pair: steepest descent whose largest relative step is
-    FIRST_STEP.
+    FIRST_STEP, or at first FIRST_EXCHANGE where the model is bent.
     """
     m, count = len(at), len(steps)
     branch, able = np.zeros(m, np.int64), np.zeros(m)
@@ -141,9 +175,17 @@ def quasi_newton_trial(  # noqa: PLR0917 -- a kernel takes arrays and numbers, n
             shares[pair] = dot(steps[pair] * able, left) / curves[pair]
             left -= gains[pair] * (shares[pair] * able)
     if newest < 0:
-        left *= FIRST_STEP / largest if largest > 0.0 else 0.0
+        first = FIRST_EXCHANGE if bent and count == 0 else FIRST_STEP
+        left *= first / largest if largest > 0.0 else 0.0
     else:
-        left *= curves[newest] / dot(gains[newest] * able, gains[newest])
+        base = dot(gains[newest] * able, gains[newest]) / curves[newest]
+        if bent:
+            own, ones = stiffness(steps, gains, base), np.ones(m)
+            total = dot(own, ones)
+            soft = max(total - dot(own, able), SOFTEST * total)
+            left = able * (left / own + dot(left, ones) / soft)
+        else:
+            left *= 1.0 / base
     for pair in range(count):
         if curves[pair] > 0.0:
             share = dot(gains[pair] * able, left) / curves[pair]

@@ -33,7 +33,8 @@ from covenue.numerics.words import Words
 from covenue_contracts.contract import Scalar
 from covenue_contracts.shared import Query
 from covenue_solver_dual.scheduled_box import Box
-from covenue_solver_dual.tracked import premium_of, raised, refused, shortage
+from covenue_solver_dual.tracked import premium_of, raised, shortage
+from covenue_solver_dual.tracked_ends import refused
 from covenue_solver_dual.tracked_model import assembled, product, solved, unscaled
 from covenue_solver_dual.tracked_terms import (
     Place,

@@ -18,11 +18,11 @@ from covenue_solver_dual.costs import Costs
 from covenue_solver_dual.held import Held, Reals
 from covenue_solver_dual.model import insets, judged, misplaced
 from covenue_solver_dual.newton import Curvature, secant, step
-from covenue_solver_dual.pairs import Pairs, quasi_newton_step, with_pair
+from covenue_solver_dual.pairs import Pairs, quasi_newton_step, stiffness, with_pair
 from covenue_solver_dual.terms import Terms
 from covenue_solver_dual.totals import Point, point
 
-PINNED = "0a92c65dc976e7f4b6e68f71dbe6103c734a839c183a6bd330c192f5fc41bb09"
+PINNED = "2db643d8913713073255f81440bf09e92a6e044e2f9213fbaf16fbd1f4e8d016"
 SIZE = 48
 
 
@@ -75,6 +75,8 @@ def _steps(terms: Terms, matrix: Reals, before: Point, after: Point) -> Iterator
         pairs = with_pair(terms, Pairs(2), before, after, bent=bent)
         pairs = with_pair(terms, pairs, after, before, bent=bent)
         yield quasi_newton_step(terms, pairs, before, inset, (-0.7, 1.5)).tobytes()
+    steps = Held(matrix[:3] / 7.0).array
+    yield stiffness(steps, Held(steps * matrix.diagonal()).array, 1.0 / 3.0).tobytes()
     both = before.v, before.s, after.v, after.s
     yield repr(judged(terms.limits, inset.array, *both, *units)).encode()
     yield repr(misplaced(terms.limits, inset.array, *both[:2], *units)).encode()

@@ -1,7 +1,9 @@
 """The public side of a dual problem, read once: exact integers, and the same as arrays."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from operator import mul
+from typing import TypeGuard
 
 import numpy as np
 
@@ -12,6 +14,11 @@ from covenue_solver_dual.held import Held, Whole
 Integers = tuple[int, ...]
 MOST_BITS = 62
 FARTHEST = 2**62
+LIMITS_LEAST = np.array([[0], [0], [0], [2 - FARTHEST], [2 - FARTHEST], [-1]])
+LIMITS_MOST = np.array(
+    [[FARTHEST], [FARTHEST], [FARTHEST], [FARTHEST - 2], [FARTHEST - 2], [FARTHEST]]
+)
+MEMBERS = tuple(name for name in dir(DualCoupling) if not name.startswith("_"))
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,12 @@ class Terms:
         return max(self.product_bits, self.value_bits)
 
     @cached_property
+    def may_rest(self) -> bool:
+        """Whether doing nothing is a plan: every total may be 0."""
+        rows = zip(self.least, self.most, strict=True)
+        return all(least <= 0 <= most for least, most in rows)
+
+    @cached_property
     def v_unit(self) -> float:
         """What one grid step of a multiplier is."""
         return 2.0**-self.multiplier_bits
@@ -73,26 +86,47 @@ class Terms:
 
         Totals are cut to 2^62 - 1 where they are read, so none that was cut is within its limits.
         """
-        totals = (cut(limits, 2 - FARTHEST, FARTHEST - 2) for limits in (self.least, self.most))
-        ranges = (cut(each, 0, FARTHEST) for each in (self.reference, self.lowest, self.highest))
-        return Held(np.stack((*ranges, *totals, cut(self.margin, -1, FARTHEST)))).array
+        rows = (self.reference, self.lowest, self.highest, self.least, self.most, self.margin)
+        try:
+            whole = np.array(rows, dtype=np.int64)
+        except OverflowError:
+            whole = np.array([cut(row, -FARTHEST, FARTHEST) for row in rows])
+        return Held(np.minimum(np.maximum(whole, LIMITS_LEAST), LIMITS_MOST)).array
+
+    @cached_property
+    def unlimited(self) -> Whole:
+        """int64[m], read-only: insets of any width."""
+        return Held(np.full(self.size, FARTHEST)).array
 
     @cached_property
     def noise(self) -> int:
         """Value, in 2^-fine_bits, of twice the margin at the reference: more than any rounding."""
-        pairs = zip(self.reference, self.margin, strict=True)
-        products = sum(r * (e + 1) for r, e in pairs) << (self.fine_bits - self.product_bits)
-        return 2 * products
+        products: int = sum(map(mul, self.reference, self.margin)) + sum(self.reference)
+        return products << (self.fine_bits - self.product_bits + 1)
 
     @cached_property
     def rounding(self) -> float:
         """The same in the unit of the references."""
         return float(self.noise) * 2.0**-self.fine_bits
 
-    @property
+    @cached_property
     def floor(self) -> float:
         """The value floor in the unit of the references."""
         return float(self.value_floor) * self.value_unit
+
+
+def is_dual(coupling: Coupling) -> TypeGuard[DualCoupling]:
+    """Whether multipliers solve it, as isinstance says.
+
+    Where the class has all members, an instance is not asked to compute each of them.
+    """
+    return _has_members(type(coupling)) or isinstance(coupling, DualCoupling)
+
+
+@cache
+def _has_members(kind: type) -> bool:
+    fields = getattr(kind, "__dataclass_fields__", ())
+    return all(hasattr(kind, name) or name in fields for name in MEMBERS)
 
 
 def terms_of(coupling: Coupling, solver: str) -> Terms:
@@ -100,7 +134,7 @@ def terms_of(coupling: Coupling, solver: str) -> Terms:
 
     Raises CapabilityMissing unless it is a DualCoupling, BadInput where its integers cannot be.
     """
-    if not isinstance(coupling, DualCoupling):
+    if not is_dual(coupling):
         raise CapabilityMissing(
             f"solver '{solver}' needs a coupling that multipliers solve (DualCoupling)",
             "choose a domain with net amounts, such as 'arbitrage', or another solver",
@@ -108,11 +142,12 @@ def terms_of(coupling: Coupling, solver: str) -> Terms:
             value=solver,
         )
     space, ranges = coupling.space, coupling.multiplier_range
+    lows, highs = tuple(zip(*ranges, strict=True)) or ((), ())
     terms = Terms(
         names=space.names,
         reference=coupling.reference,
-        lowest=tuple(low for low, _ in ranges),
-        highest=tuple(high for _, high in ranges),
+        lowest=lows,
+        highest=highs,
         least=coupling.least,
         most=coupling.most,
         margin=coupling.margin,

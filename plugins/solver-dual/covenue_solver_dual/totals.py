@@ -38,6 +38,10 @@ class Point(NamedTuple):
         """The net amounts."""
         return self.nets.array
 
+    def at_rest(self) -> "Point":
+        """The plan that nobody acts on, at the same multipliers."""
+        return self._replace(value=0, nets=Held(np.zeros(len(self.v), dtype=np.int64)))
+
 
 class Answer(NamedTuple):
     """A point, and the slopes there in the value unit if they were asked for (m x m)."""

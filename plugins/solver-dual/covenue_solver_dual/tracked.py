@@ -22,16 +22,23 @@ from covenue.errors import BadInput
 from covenue.hooks.solvers import Choice, DualCoupling, Solution, State, Total, Tracking
 from covenue.numerics.ldlt import Reals
 from covenue.numerics.words import Words
-from covenue_contracts.plan import SolutionStatus
 from covenue_contracts.shared import Query
 from covenue_solver_dual import lots
-from covenue_solver_dual.tracked_model import along, learned, moved_by, newton, product
+from covenue_solver_dual.tracked_ends import closed, ended, is_whole_order, nearer, refused
+from covenue_solver_dual.tracked_model import moved_by, newton, product
 from covenue_solver_dual.tracked_state import Phase, Tracked, Wishes
+from covenue_solver_dual.tracked_steps import (
+    excess,
+    falls,
+    least_of,
+    met,
+    premium_at,
+    retried,
+    step_from,
+)
 from covenue_solver_dual.tracked_terms import (
-    FLOAT_NOISE,
     Place,
     Track,
-    WholeLots,
     answered,
     array,
     certified,
@@ -41,17 +48,14 @@ from covenue_solver_dual.tracked_terms import (
     slopes_of,
     track_of,
 )
-from covenue_solver_dual.tracked_warm import WarmTracked, warm_from
+from covenue_solver_dual.tracked_warm import WarmTracked
 
-ARMIJO = 1e-4
 CURVED_ROUNDS = 2
 CONTRACTION = 16.0
 SAFETY = 0.25
 MOST_REJECTED, MOST_FLAT, MOST_AIMS = 16, 3, 8
+MOST_WARM, MOST_ANSWERS, MOST_TRIES, MOST_WORSE = 6, 96, 6, 1
 LONGER = 4.0
-SHORTEST, LONGEST = 0.1, 0.5
-NEAR = 2.0**-10
-FADED = 0.25
 FASTEST = 1e-4
 
 
@@ -76,7 +80,7 @@ def start(
         curved=not slopes,
         slopes=slopes,
         seen=CURVED_ROUNDS if slopes else 0,
-        reach=_premium(terms, trial),
+        reach=premium_at(terms, trial),
         centre=known.points[0] if known.points else None,
         before=known,
     )
@@ -117,11 +121,6 @@ def tell(state: Tracked, release: Total | Choice) -> Tracked | Solution:
         return refused("stalled")
 
 
-def refused(status: SolutionStatus, shortfall: int = 0) -> Solution:
-    """An end without a plan; shortfall in words."""
-    return Solution(status, None, None, (), 0, 0, shortfall, None)
-
-
 def premium_of(terms: Track, place: Place) -> float:
     """Mean cost of the amounts at a place, above the reference.
 
@@ -129,7 +128,7 @@ def premium_of(terms: Track, place: Place) -> float:
     """
     v, nets = array(place.multipliers), array(place.nets)
     made = product(real(v - terms.origin, terms.grid), real(nets, terms.unit))
-    total = float(int(nets.sum())) * terms.unit
+    total = float(int(nets.sum(dtype=np.int64))) * terms.unit
     return (made - place.value * 2.0 ** -terms.bits[2]) / total
 
 
@@ -139,19 +138,15 @@ def raised(terms: Track, premium: float) -> Words:
     return moved_by(terms.origin, shift, abs(premium), terms.ends, terms.grid)
 
 
-def is_whole_order(terms: Track, plan: WholeLots) -> bool:
-    """Whether a plan comes to exactly what was ordered."""
-    return int(array(plan.nets).sum()) == terms.path[-1]
-
-
 def shortage(terms: Track, place: Place) -> int | None:
-    """Words that all participants together lack at the highest multipliers, or None.
+    """Words of the lots that all together lack at the highest multipliers, or None.
 
     Rounding of the answers is no lack; whether lots are is seen when they are recovered.
     """
-    supply = int(array(place.nets).sum()) + int(terms.rounding.sum())
+    supply = int(array(place.nets).sum(dtype=np.int64))
+    supply += int(terms.rounding.sum(dtype=np.int64))
     if terms.path[-1] == 0 or supply < terms.path[-1]:
-        return max(terms.path[-1] - supply, 0)
+        return -(min(supply - terms.path[-1], 0) // terms.lot) * terms.lot
     return None
 
 
@@ -173,7 +168,7 @@ def _from_top(state: Tracked, release: Total) -> Tracked | Solution:
         phase="descend",
         trial=trial.tobytes(),
         curved=True,
-        reach=_premium(terms, trial),
+        reach=premium_at(terms, trial),
         least=place,
     )
 
@@ -187,65 +182,42 @@ def _descended(state: Tracked, release: Total) -> Tracked | Solution:
     slopes = slopes_of(terms, state.trial, release) if state.curved else None
     if state.curved and slopes is None:
         return refused("stalled")
-    state = replace(state, least=_least(terms, state.least, place))
+    least = least_of(terms, state.least, place)
+    state = replace(state, least=least, answers=state.answers + 1)
     at = state.at
     if at is not None:
-        start, end, falls = _falls(state, at, place)
-        slopes, across = _met(state, at, place, slopes), state.across
-        if (_excess(state, at) > 0) != (_excess(state, place) > 0):
-            across = at.multipliers if falls else place.multipliers
-        state = replace(state, slopes=slopes.tobytes(), across=across)
-        if not falls:
-            return _shortened(state, at, start, end)
+        lower = falls(state, at, place)
+        across = state.across
+        if (excess(state, at) > 0) != (excess(state, place) > 0):
+            across = at if lower else place
+        known = met(state, at, place, slopes if lower else None)
+        state = replace(state, slopes=known.tobytes(), across=across)
+        if not lower:
+            return _shortened(state, at, place, slopes)
     elif slopes is not None:
         state = replace(state, slopes=slopes.tobytes())
     state = replace(state, at=place, seen=state.seen + 1, rejected=0)
     return _onward(state, place)
 
 
-def _excess(state: Tracked, place: Place) -> int:
-    """Words by which the total at a place is beyond what it is steered to."""
-    return int(array(place.nets).sum()) - state.terms.path[-1] - state.aim
-
-
-def _met(state: Tracked, at: Place, place: Place, slopes: Reals | None) -> Reals:
-    """H after a move: as answered, unless it met more than is left of it there; else by BFGS.
-
-    Where all are at their limits slopes vanish, and only the move knows of the wall behind it.
-    """
-    terms = state.terms
-    v, w = array(at.multipliers), array(place.multipliers)
-    moved = real(w - v, terms.grid)
-    gained = real(array(place.nets) - array(at.nets), terms.unit)
-    if slopes is None:
-        return learned(matrix(state.slopes, terms.size), moved, gained)
-    if along(slopes, moved) < FADED * product(moved, gained):
-        return learned(slopes, moved, gained)
-    return slopes
-
-
 def _onward(state: Tracked, place: Place) -> Tracked | Solution:
     """The Newton step from the accepted place: answered next, or lots at once."""
     terms, before = state.terms, state.gap
-    v = array(place.multipliers)
     survey = terms.survey(place, state.aim)
-    fixed = terms.fixed(v, survey.slope)
-    step = newton(matrix(state.slopes, terms.size), survey.slope, fixed, terms.loose)
+    step, trial = step_from(state, place, matrix(state.slopes, terms.size), state.reach)
     gap = max(survey.shape, -0.5 * product(survey.slope, step))
-    reach = state.reach
-    if state.across:
-        apart = float(np.abs(array(state.across) - v).max()) * terms.grid
-        if float(np.abs(step).max()) >= apart:
-            reach = min(reach, LONGEST * apart)
-    trial = moved_by(v, step, reach, terms.ends, terms.grid).tobytes()
     tolerated = float(state.wishes.tolerance) * terms.worthwhile(survey.dual)
-    flat = state.flat + 1 if before is not None and gap > 0.9 * before else 0
-    state = replace(state, gap=gap, flat=flat, reach=LONGER * state.reach)
-    rest = trial == place.multipliers or flat >= MOST_FLAT
-    near = abs(_excess(state, place)) < terms.lot
+    fell = state.dual is None or state.dual - survey.dual > SAFETY * tolerated
+    flat = 0 if before is None or fell or gap <= 0.9 * before else state.flat + 1
+    state = replace(state, gap=gap, dual=survey.dual, flat=flat, reach=LONGER * state.reach)
+    near = abs(excess(state, place)) < terms.lot
+    if state.before and (state.seen >= MOST_WARM or (flat >= MOST_FLAT and not near)):
+        return _afresh(state)
+    spent = flat >= (MOST_FLAT if near else MOST_REJECTED) or state.answers >= MOST_ANSWERS
+    rest = spent or trial == place.multipliers
     if state.careful and (rest or (gap <= tolerated and near)):
         if state.pending and state.pending.multipliers == terms.broadcast(place.multipliers):
-            return state.pending
+            return _refined(replace(state, best=None), state.pending)
         return _recovering(state, place.multipliers)
     ahead = gap if before is None else gap * min(max(gap / before, FASTEST), 1.0)
     if rest or (not state.careful and ahead <= SAFETY * tolerated):
@@ -255,38 +227,26 @@ def _onward(state: Tracked, place: Place) -> Tracked | Solution:
     return replace(state, phase="descend", trial=trial, curved=curved, points=())
 
 
-def _falls(state: Tracked, at: Place, place: Place) -> tuple[float, float, bool]:
-    """Slopes of D along the move at both ends, and whether D fell enough.
-
-    By values where these show it, by slopes where the change is no more than rounding.
-    """
-    terms = state.terms
-    here, there = terms.survey(at, state.aim), terms.survey(place, state.aim)
-    move = real(array(place.multipliers) - array(at.multipliers), terms.grid)
-    start, end = product(here.slope, move), product(there.slope, move)
-    change = there.dual - here.dual
-    scale = abs(at.value) * 2.0 ** -terms.bits[2] + abs(here.dual)
-    if abs(change) <= terms.noise + FLOAT_NOISE * scale:
-        return start, end, start + end <= 2.0 * ARMIJO * min(start, 0.0)
-    return start, end, change <= ARMIJO * min(start, 0.0)
-
-
-def _shortened(state: Tracked, at: Place, start: float, end: float) -> Tracked | Solution:
-    """A trial between the accepted place and the rejected one, where the slopes put the least."""
-    if state.rejected >= MOST_REJECTED:
-        return refused("stalled")
-    share = start / (start - end) if start < end else LONGEST
-    share = min(max(share, SHORTEST), LONGEST)
-    terms = state.terms
-    v = array(at.multipliers)
-    move = real(array(state.trial) - v, terms.grid) * share
-    longest = float(np.abs(move).max())
-    trial = moved_by(v, move, longest, terms.ends, terms.grid).tobytes()
-    if trial == at.multipliers:
-        return _recovering(state, trial)
+def _afresh(state: Tracked) -> Tracked:
+    """What an earlier plan left does not help: begin at the top, as if there were none."""
     return replace(
-        state, trial=trial, curved=True, rejected=state.rejected + 1, reach=LONGER * longest
+        Tracked(state.terms, state.wishes, "top", state.terms.top.tobytes()),
+        least=state.least,
+        centre=state.centre,
     )
+
+
+def _shortened(state: Tracked, at: Place, place: Place, slopes: Reals | None) -> Tracked | Solution:
+    """The trial after a rejected one, or lots where there is none left."""
+    if state.before and state.rejected >= MOST_FLAT:
+        return _afresh(state)
+    spent = state.rejected >= MOST_REJECTED or state.answers >= MOST_ANSWERS
+    trial = None if spent else retried(state, at, place, slopes)
+    if trial is None:
+        return _recovering(state, at.multipliers)
+    moved = np.abs(array(trial) - array(at.multipliers)).max()
+    reach = LONGER * float(moved) * state.terms.grid
+    return replace(state, trial=trial, curved=True, rejected=state.rejected + 1, reach=reach)
 
 
 # ---- whole lots
@@ -305,7 +265,7 @@ def _recovering(state: Tracked, multipliers: bytes) -> Tracked:
         trial=multipliers,
         curved=False,
         bracket=lots.whole(end),
-        points=lots.first_probes(end, centre, state.wishes.probes),
+        points=lots.first_keys(end, centre, state.wishes.probes),
     )
 
 
@@ -317,7 +277,11 @@ def _recovered(state: Tracked, release: Total) -> Tracked | Solution:
         return refused("stalled")
     wanted = state.terms.lots - depths.floor
     offered = depths.at[-1] if known.at_high is None else wanted
+    if known.at_high is None:
+        state = replace(state, uneven=lots.below_half(depths, state.terms.key_end) - wanted)
     if not 0 <= wanted <= offered:
+        if state.best and state.tries:
+            return closed(state, state.best)
         return _aimed(state, wanted - offered if wanted > 0 else wanted)
     bracket = lots.narrowed(known, depths, wanted)
     pair = lots.found(bracket, wanted)
@@ -334,15 +298,19 @@ def _aimed(state: Tracked, missing: int) -> Tracked | Solution:
         return refused("infeasible", missing * terms.lot)
     if at is None or at.multipliers != state.trial:
         return _careful(state, None)
-    if state.aims >= MOST_AIMS:
+    if state.before:
+        return _afresh(state)
+    if state.aims >= MOST_AIMS or state.answers >= MOST_ANSWERS:
         return refused("stalled")
     state = replace(
         state,
         aim=state.aim + missing * terms.lot,
         aims=state.aims + 1,
         gap=None,
+        dual=None,
         flat=0,
-        across=b"",
+        rejected=0,
+        across=None,
     )
     return _onward(state, at)
 
@@ -350,7 +318,14 @@ def _aimed(state: Tracked, missing: int) -> Tracked | Solution:
 def _careful(state: Tracked, pending: Solution | None) -> Tracked:
     """The step that was taken on trust is answered, and from here on every one is."""
     return replace(
-        state, phase="descend", curved=True, points=(), careful=True, pending=pending, flat=0
+        state,
+        phase="descend",
+        curved=True,
+        points=(),
+        careful=True,
+        pending=pending,
+        best=pending,
+        flat=0,
     )
 
 
@@ -363,24 +338,44 @@ def _certified(state: Tracked, release: Total) -> Tracked | Solution:
     answer = state.at if state.at and state.at.multipliers == state.trial else None
     if answer and answer.value != plan.value:
         return refused("stalled")
-    end = _ended(state, plan, stands=False)
-    if end.status == "certified" or answer or state.careful or end.multipliers is None:
+    least = least_of(terms, state.least, Place(state.trial, plan.value, plan.nets))
+    state = replace(state, least=least)
+    end = ended(state, plan, stands=False)
+    if end.multipliers is None:
         return end
+    if end.status == "certified" or answer or state.careful:
+        return _refined(state, end)
     return _careful(state, end)
+
+
+def _refined(state: Tracked, end: Solution) -> Tracked | Solution:
+    """The end if it is certified, or whole lots at multipliers at which they should be better."""
+    best = state.best
+    worse = 0 if best is None or end.value > best.value else state.worse + 1
+    best = end if best is None or end.value > best.value else best
+    done = end.status == "certified" or worse >= MOST_WORSE or state.tries >= MOST_TRIES
+    if done or end.multipliers is None:
+        return closed(state, best)
+    trial = nearer(state, end.multipliers, end.warm.nets, 1.0 + worse)
+    if trial is None:
+        return closed(state, best)
+    state = replace(state, best=best, worse=worse, tries=state.tries + 1, careful=True)
+    return _recovering(state, trial)
 
 
 def _stood(state: Tracked, release: Total) -> Tracked | Solution:
     """The plan before on today's state: it stands, or says where today's differs.
 
     Where most participants answer as before, their lots are the same, and only the others' show:
-    the change of the lots' totals is then the gradient.
+    the change of the lots' totals is then the gradient: to the lot, so that only a step that is
+    worth next to nothing is taken on trust.
     """
     terms, before = state.terms, state.before
     plan = certified(terms, release)
     if plan is None or before is None:
         return refused("stalled")
     if is_whole_order(terms, plan):
-        end = _ended(state, plan, stands=True)
+        end = ended(state, plan, stands=True)
         if end.status == "certified" or end.multipliers is None:
             return end
     slope = real(array(plan.nets) - array(before.nets), terms.unit)
@@ -389,49 +384,13 @@ def _stood(state: Tracked, release: Total) -> Tracked | Solution:
     step = newton(matrix(state.slopes, terms.size), slope, fixed, terms.loose)
     trial = moved_by(v, step, state.reach, terms.ends, terms.grid).tobytes()
     dual = terms.bound_at(state.trial, plan.value) * 2.0 ** -terms.bits[2]
-    ahead = -0.5 * product(slope, step) / CONTRACTION
+    ahead = -0.5 * product(slope, step)
     if ahead <= SAFETY * float(state.wishes.tolerance) * terms.worthwhile(dual):
         return _recovering(state, trial)
     return replace(state, phase="descend", trial=trial, points=())
 
 
-def _ended(state: Tracked, plan: WholeLots, *, stands: bool) -> Solution:
-    """The solution of a plan of whole lots; refused where it is worth more than its bound."""
-    terms, tolerance = state.terms, state.wishes.lot_tolerance
-    value, bound = terms.value_of(plan), terms.bound_at(state.trial, plan.value)
-    if value > bound:
-        return refused("stalled")
-    if state.least is not None:
-        bound = min(bound, terms.bound_at(state.least.multipliers, state.least.value))
-    bound = max(bound, value)
-    closed = bound - value <= tolerance * max(abs(bound), terms.value_floor)
-    t, r = state.points
-    return Solution(
-        status="certified" if closed else "stalled",
-        after=None,
-        multipliers=terms.broadcast(state.trial),
-        points=(t, r),
-        value=value,
-        bound=bound,
-        shortfall=0,
-        warm=warm_from(terms, state.trial, state.slopes, (t, r), plan.nets),
-        stands=stands and closed,
-    )
-
-
 # ---- small
-
-
-def _least(terms: Track, before: Place | None, place: Place) -> Place:
-    if before is None or terms.survey(place, 0).dual < terms.survey(before, 0).dual:
-        return place
-    return before
-
-
-def _premium(terms: Track, multipliers: Words) -> float:
-    """The largest distance from the reference, and no less than a thousandth of it."""
-    apart = np.abs(multipliers - terms.origin).max()
-    return float(max(apart * terms.grid, terms.origin.max() * terms.grid * NEAR))
 
 
 def _check_tolerance(terms: Track, wishes: Wishes) -> None:

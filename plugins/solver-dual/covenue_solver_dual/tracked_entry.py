@@ -19,7 +19,7 @@ from covenue_solver_dual.lots import (
 )
 from covenue_solver_dual.scheduled import Scheduled
 from covenue_solver_dual.scheduled_box import box_of
-from covenue_solver_dual.terms import Terms, terms_of
+from covenue_solver_dual.terms import Terms, is_dual, terms_of
 from covenue_solver_dual.tracked_selftest import require_self_test
 from covenue_solver_dual.tracked_state import Tracked, Wishes
 
@@ -66,7 +66,7 @@ def start(
     coupling: Coupling, manner: Manner, tolerance: Fraction, every: bool, warm: State | None
 ) -> Apart | None:
     """The first state of a path or a schedule; None where a descent is due."""
-    if not isinstance(coupling, DualCoupling):
+    if not is_dual(coupling):
         return None
     tracking = coupling.tracking
     if tracking is None:

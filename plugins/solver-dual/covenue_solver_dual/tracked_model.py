@@ -1,4 +1,4 @@
-"""Arithmetic of a tracked dual: gradient, value and Newton step; and the exact certificate.
+"""Arithmetic of a tracked dual: gradient, value and Newton step.
 
 With u = r - v, d_t = u_t - u_{t+1}, path w, weight W, and Q = w_T, all public:
 
@@ -6,13 +6,9 @@ With u = r - v, d_t = u_t - u_{t+1}, path w, weight W, and Q = w_T, all public:
     D(v) = Uhat(v) + Phi(v)      g = X - y,  y_t = c_t - c_{t-1}      B = H + (path Laplacian) / W
 
 The answer to v, were its total Q, would be a plan whose gap is W/2 sum_{t<T} (sums of g up to t)^2.
-Steps are decided on floats in one fixed order, values and bounds that leave are exact fractions.
+Steps are decided on floats in one fixed order; exact values and bounds: `covenue.hooks.paths`.
 Source: solvers.md, sections 2(c) and 3.1.
 """
-
-from collections.abc import Sequence
-from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
 
@@ -23,6 +19,7 @@ from covenue.numerics.words import Words
 SINGULAR = 2.0**-40
 DAMPING = 2.0**-40
 SLOPE_SLACK = 2.0**16
+FURTHEST = 2.0**62
 
 
 @compiled
@@ -148,8 +145,8 @@ def moved_by(v: Words, step: Reals, reach: float, ends: tuple[Words, Words], gri
     share = min(1.0, reach / longest) if longest > 0.0 else 1.0
     result = np.empty_like(v)
     for k in range(len(step)):
-        wanted = float(v[k]) + np.rint(share * step[k] / grid)
-        result[k] = np.int64(min(max(wanted, float(low[k])), float(high[k])))
+        move = min(max(np.rint(share * step[k] / grid), -FURTHEST), FURTHEST)
+        result[k] = min(max(v[k] + np.int64(move), low[k]), high[k])
     return result
 
 
@@ -203,32 +200,3 @@ def newton(slopes: Reals, slope: Reals, fixed: Words, loose: float) -> Reals:
     top = max(float(full.diagonal().max()), 1.0)
     right = -slope if not fixed.any() else np.where(fixed != 0, 0.0, -slope)
     return solved(full, right, SINGULAR * top)
-
-
-def conjugate(
-    v: Sequence[int], r: Sequence[int], path: Sequence[int], bits: tuple[int, int], weight: Fraction
-) -> Fraction:
-    """Uhat(v), exactly. bits: those of the multipliers and of the Space."""
-    grid, unit = bits
-    u = [b - a for a, b in zip(v, r, strict=True)]
-    bends = [a - b for a, b in pairwise(u)]
-    linear = u[-1] * path[-1] + sum(d * w for d, w in zip(bends, path, strict=False))
-    square = sum(d * d for d in bends)
-    return Fraction(linear, 2 ** (grid + unit)) + Fraction(square, 2 ** (2 * grid + 1)) / weight
-
-
-def worth(
-    nets: Sequence[int],
-    r: Sequence[int],
-    path: Sequence[int],
-    bits: tuple[int, int],
-    weight: Fraction,
-) -> Fraction:
-    """r'y - W/2 |cumulative(y) - w|^2 of totals y, exactly. bits: as in `conjugate`."""
-    grid, unit = bits
-    linear, square, total = 0, 0, 0
-    for net, price, target in zip(nets, r, path, strict=True):
-        total += net
-        linear += net * price
-        square += (total - target) ** 2
-    return Fraction(linear, 2 ** (grid + unit)) - weight * Fraction(square, 2 ** (2 * unit + 1))

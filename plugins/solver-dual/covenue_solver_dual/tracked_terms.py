@@ -9,11 +9,12 @@ from typing import Protocol
 import numpy as np
 
 from covenue.errors import BadInput
+from covenue.hooks.paths import conjugate, worth
 from covenue.hooks.solvers import Choice, DualCoupling, Total, Tracking
 from covenue.numerics.ldlt import Reals
 from covenue.numerics.words import Words, integers
 from covenue_contracts.shared import DualVariables
-from covenue_solver_dual.tracked_model import conjugate, product, surveyed, unscaled, worth
+from covenue_solver_dual.tracked_model import product, surveyed, unscaled
 
 Integers = tuple[int, ...]
 MOST_BITS = 62

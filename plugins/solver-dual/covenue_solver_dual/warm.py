@@ -57,15 +57,20 @@ def start_at(terms: Terms, warm: WarmDual | None) -> tuple[Held, Integers | None
     The trial: the reference, or the last multipliers moved as their reference moved; within range.
     A multiplier that rested at its reference rests at the new one.
     """
-    wanted = terms.reference if warm is None else _moved(terms, warm)
-    _, lowest, highest, *_ = terms.limits
-    first = np.clip(cut(wanted, 0, FARTHEST), lowest, highest)
+    wanted, lowest, highest, *_ = terms.limits
+    if warm is not None and warm.reference == terms.reference:
+        wanted = cut(warm.multipliers, 0, FARTHEST)
+    elif warm is not None:
+        wanted = cut(_moved(terms, warm), 0, FARTHEST)
+    first = np.minimum(np.maximum(wanted, lowest), highest)
     stands = warm is not None and tuple(first.tolist()) == warm.multipliers
     return Held(first), warm.points if warm is not None and stands else None
 
 
 def check_tolerance(terms: Terms, tolerance: Fraction) -> None:
     """Raise BadInput for a tolerance that not even the largest bound could meet in value words."""
+    if tolerance.numerator * terms.value_floor >= tolerance.denominator:
+        return
     largest = sum(
         max(abs(low), abs(high)) * r
         for low, high, r in zip(terms.least, terms.most, terms.reference, strict=True)
@@ -86,7 +91,5 @@ def _bits(terms: Terms) -> tuple[int, int, int]:
 
 
 def _moved(terms: Terms, warm: WarmDual) -> Integers:
-    if warm.reference == terms.reference:
-        return warm.multipliers
     rows = zip(warm.multipliers, warm.reference, terms.reference, strict=True)
     return tuple((v * new + old // 2) // old for v, old, new in rows)

@@ -80,10 +80,19 @@ class Best:
         within = bound - value <= tolerance * max(abs(bound), terms.value_floor)
         return self.plan is not None and within
 
+    def of_answer(self, terms: Terms, answer: Answer) -> "Best":
+        """The least bound, and the plan of this answer, which has to be admitted."""
+        return Best(self.bound, plan_value(terms, answer), answer)
+
 
 def first(terms: Terms, answer: Answer) -> Best:
     """What the first round has shown."""
     return Best(dual(terms, answer), 0, None).with_answer(terms, answer)
+
+
+def closes_alone(terms: Terms, answer: Answer, tolerance: Fraction) -> bool:
+    """Whether an answer certifies its own plan: asked again, it would do so in one round."""
+    return first(terms, answer).is_closed(terms, tolerance)
 
 
 def read(

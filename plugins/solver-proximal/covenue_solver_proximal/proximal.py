@@ -1,9 +1,10 @@
-"""The solver `proximal`: proximal points outside, semismooth Newton inside, on sums alone.
+"""The solver `proximal`: answers spread over falling widths, then proximal points; sums alone.
 
-Each answer is spread over a width around a centre: what the participants keep of an earlier
-answer. Inside, Newton steps bring the totals of such answers within their limits; outside, the
-centre moves to the answer that was found and, at first, the width falls. Every answer, spread or
-not, is a plan, and every round bounds all plans; see `answers`. Source: solvers.md, section 3.3.
+First answers have no centre: Newton steps, one a width, follow them to a narrow one. If their plan
+is not within the tolerance there, answers are spread around a centre, what participants keep of an
+earlier answer: inside, Newton steps bring totals within their limits; outside, the centre moves to
+the answer that was found. Every answer, spread or not, is a plan, and every round bounds all plans;
+see `answers`. Source: solvers.md, section 3.3.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,10 +15,20 @@ import numpy as np
 
 from covenue.errors import BadInput
 from covenue.hooks.solvers import Choice, Coupling, DualCoupling, Solution, State, Suits, Total
+from covenue.numerics.ldlt import Reals
 from covenue_contracts.contract import Scalar
 from covenue_contracts.plan import SolutionStatus
 from covenue_contracts.shared import Capability, DualVariables, Query
-from covenue_solver_proximal.answers import Answer, Best, admitted, first, read, spread_cost
+from covenue_solver_proximal.answers import (
+    Answer,
+    Best,
+    admitted,
+    closes_alone,
+    first,
+    read,
+    spread_cost,
+)
+from covenue_solver_proximal.narrowing import Move, first_paces, held_back, paced
 from covenue_solver_proximal.options import tolerance_of
 from covenue_solver_proximal.selftest import require_self_test
 from covenue_solver_proximal.step import Aim, aim_of, between, newton_step, slopes_along, trend_of
@@ -28,12 +39,16 @@ CAP, WIDEST = 3e-3, 1.0
 WIDTHS_AHEAD = 30.0
 LONGER, FLAT_LONGER, AFTER_MOVE = 4.0, 8.0, 2.0
 SHORTEST, SHORTER, LEAST_TRUST = 0.05, 0.5, 1e-11
-INSET_SHARE = Fraction(1, 6)
+INSET_SHARE = Fraction(1, 20)
+STORED_AHEAD = 3
+FEW, MOST_STRAY = 8, 2
+ROUNDS_AHEAD = 32
+MOST_LATE = 4
 INNER_SHARE = 100
 WORTH_MOVING = Fraction(1, 2)
 LITTLE, NOTHING = Fraction(7, 10), Fraction(99, 100)
 RESTS = 2
-FAR_OFF = 1000
+FIRST_AHEAD = 20.0
 
 
 @dataclass(frozen=True)
@@ -42,8 +57,9 @@ class WarmProximal:
 
     centre: digest of a query that participants still remember in the next plan, "" for none: that
     which the plan's answer continues from, so that in an unchanged market its repetition is the
-    plan; where that was asked too long ago, the plan's own. width: of the plan's answer. trend:
-    bytes of m float64. The rest says which space and which grids they fit.
+    plan; where that was asked too long ago, the plan's own. width: of the plan's answer. slopes:
+    of an answer at a wider width, which the first step goes by: bytes of m x m float64. The rest
+    says which space and which grids they fit.
     """
 
     names: tuple[str, ...]
@@ -52,7 +68,7 @@ class WarmProximal:
     multipliers: Whole
     centre: str
     width: int
-    trend: bytes
+    slopes: bytes
 
 
 @dataclass(frozen=True)
@@ -62,9 +78,10 @@ class Search:
     trial: the multipliers of the round now due. centre: digest of the query that its answer
     continues from, or None. at: the accepted answer around this centre, None before the first.
     inherited: that of the first round, asked in the plan before. trust: the largest relative move
-    of a step. trend: bytes of m float64, b"" before they are
-    known. rests: how often in a row a new centre brought little; cost: what spreading cost at the
-    last one. idle: rounds since bound or plan became better.
+    of a step. paces: of each multiplier while answers have no centre, bytes of m float64; b"" once
+    they have one. slopes: of a wider answer, m x m float64, b"" before they are known. trend: what
+    a multiplier moves on average, m float64. rests: how often in a row a new centre brought little;
+    cost: what spreading cost at the last one. idle: rounds since bound or plan became better.
     """
 
     terms: Terms
@@ -75,6 +92,8 @@ class Search:
     trust: float
     trend: bytes
     is_warm: bool
+    paces: bytes
+    slopes: bytes = b""
     inherited: str = ""
     at: Answer | None = None
     best: Best | None = None
@@ -82,6 +101,8 @@ class Search:
     rests: int = 0
     rounds: int = 0
     idle: int = 0
+    late: int = 0
+    is_afresh: bool = False
 
     @property
     def width(self) -> int:
@@ -137,8 +158,10 @@ class Proximal:
             stage=stage,
             centre=known.centre or None,
             trust=_trust(terms, stage),
-            trend=known.trend,
+            trend=trend_of(_matrix(terms, known.slopes)).tobytes(),
             is_warm=True,
+            paces=first_paces(terms).tobytes(),
+            slopes=known.slopes,
             inherited=known.centre,
         )
 
@@ -162,8 +185,12 @@ class Proximal:
             return _refused("stalled")
         idle = 0 if _is_better(best, state.best) else state.idle + 1
         counted = replace(state, best=best, rounds=state.rounds + 1, idle=idle)
+        if closes_alone(terms, answer, state.tolerance):
+            return _ended(counted, best.of_answer(terms, answer), "certified")
         if best.is_closed(terms, state.tolerance):
-            return _ended(counted, best, "certified")
+            if counted.late >= MOST_LATE:
+                return _ended(counted, best, "certified")
+            counted = replace(counted, late=state.late + 1)
         if counted.rounds >= MOST_ROUNDS:
             return _ended(counted, best, "max_rounds")
         try:
@@ -183,11 +210,72 @@ def _from_nothing(terms: Terms, tolerance: Fraction, multipliers: Whole) -> Sear
         trust=_trust(terms, 0),
         trend=b"",
         is_warm=False,
+        paces=first_paces(terms).tobytes(),
     )
+
+
+def _ahead(state: Search, best: Best, answer: Answer) -> Search | Solution:
+    """The next trial without a centre: a step at this width or the next, or on to a centre."""
+    terms, at = state.terms, answer
+    paces, aim = np.frombuffer(state.paces), _aim(state, best, answer)
+    if state.at is not None and state.at.width == answer.width:
+        move = Move(state.at, answer, _aim(state, best, state.at), aim)
+        paces, slopes = paced(terms, move, paces)
+        at = replace(answer, slopes=slopes.tobytes())
+    if state.is_warm and state.rounds == 1:
+        return _returned(state, answer, aim)
+    trend = state.trend or trend_of(answer.matrix(terms.size)).tobytes()
+    reach = paces * terms.relative(answer.width) * (1.0 if state.stage else FIRST_AHEAD)
+    reach = np.minimum(reach, CAP)
+    trial, far = newton_step(terms, at, aim, np.frombuffer(trend), (reach, WIDEST))
+    onward = replace(state, at=answer, paces=paces.tobytes(), trend=trend, centre=None)
+    if state.stage <= max(0, terms.last_ahead - STORED_AHEAD):
+        onward = replace(onward, slopes=answer.slopes)
+    ends = trial == answer.multipliers or _is_close(terms, answer, aim)
+    if state.stage < terms.last_ahead:
+        few = held_back(terms, answer.multipliers, far, reach) * FEW <= terms.size
+        stage = state.stage + 1 if few or ends else state.stage
+        paces = first_paces(terms) if stage != state.stage else paces
+        return replace(onward, trial=trial, stage=stage, paces=paces.tobytes())
+    if ends and state.stage + 1 < len(terms.widths):
+        paces = first_paces(terms)
+        return replace(onward, trial=trial, stage=state.stage + 1, paces=paces.tobytes())
+    if ends or state.rounds >= ROUNDS_AHEAD:
+        return _around(replace(onward, paces=b""), best, answer)
+    return replace(onward, trial=trial)
+
+
+def _around(state: Search, best: Best, answer: Answer) -> Search | Solution:
+    """The first round around a centre, one width wider: few levels are left that can move."""
+    terms = state.terms
+    if not answer.query:
+        return _recentred(state, best, answer)
+    stage = max(0, min(state.stage, terms.last_ahead) - 1)
+    moved = replace(state, trial=answer.multipliers, stage=stage, trust=_trust(terms, stage))
+    return replace(moved, centre=answer.query, at=None)
+
+
+def _returned(state: Search, answer: Answer, aim: Aim) -> Search:
+    """After the first round of a warm start: a step by slopes of before, to a width in between.
+
+    Where most multipliers would go further than the slopes reach, the search begins anew.
+    """
+    terms = state.terms
+    stored = max(0, terms.last_ahead - STORED_AHEAD)
+    reach = np.full(terms.size, terms.relative(terms.widths[stored]))
+    at = replace(answer, slopes=state.slopes)
+    trial, far = newton_step(terms, at, aim, np.frombuffer(state.trend), (reach, WIDEST))
+    if held_back(terms, answer.multipliers, far, reach) * MOST_STRAY > terms.size:
+        again = _from_nothing(terms, state.tolerance, answer.multipliers)
+        return replace(again, best=state.best, rounds=state.rounds)
+    stage = min(stored + 1, terms.last_ahead)
+    return replace(state, trial=trial, stage=stage, centre=None)
 
 
 def _onward(state: Search, best: Best, answer: Answer) -> Search | Solution:
     """The next trial, around this centre or the next; or the end, where there is none."""
+    if state.paces:
+        return _ahead(state, best, answer)
     state = _taken(state, best, answer)
     at = state.at
     assert at is not None  # noqa: S101 -- an answer was just taken
@@ -196,13 +284,6 @@ def _onward(state: Search, best: Best, answer: Answer) -> Search | Solution:
     trial, far = newton_step(state.terms, at, aim, np.frombuffer(state.trend), trusts)
     if state.idle >= MOST_IDLE:
         return _without_certificate(state, best)
-    if (
-        state.is_warm
-        and state.rounds == 1
-        and _falls(state.terms, at, aim, far) * FAR_OFF > abs(best.bound)
-    ):
-        again = _from_nothing(state.terms, state.tolerance, at.multipliers)
-        return replace(again, best=best, rounds=state.rounds)
     if trial == at.multipliers or _is_settled(state, best, aim, far):
         return _recentred(state, best, at)
     return replace(state, trial=trial)
@@ -215,9 +296,8 @@ def _taken(state: Search, best: Best, answer: Answer) -> Search:
     its slopes are those between both ends.
     """
     terms, at = state.terms, state.at
-    trend = state.trend or trend_of(answer.matrix(terms.size)).tobytes()
     if at is None:
-        return replace(state, at=answer, trend=trend)
+        return replace(state, at=answer)
     aim = _aim(state, best, at)
     start, end = slopes_along(at, answer, aim, terms)
     if end <= abs(start):
@@ -254,6 +334,13 @@ def _falls(terms: Terms, at: Answer, aim: Aim, trial: Whole) -> int:
     return -terms.of_products(sum(g * (to - v) for g, v, to in rows))
 
 
+def _is_close(terms: Terms, at: Answer, aim: Aim) -> bool:
+    """Whether all totals are where they are steered to, as far as multipliers can move."""
+    rows = zip(aim.pull, aim.able, aim.lower, terms.least, strict=True)
+    close = all(abs(g) <= (low - least) or not moves for g, moves, low, least in rows)
+    return close and (admitted(terms, at) or not all(aim.able))
+
+
 def _is_settled(state: Search, best: Best, aim: Aim, far: Whole) -> bool:
     """Whether a further step around this centre is not worth a round.
 
@@ -263,9 +350,7 @@ def _is_settled(state: Search, best: Best, aim: Aim, far: Whole) -> bool:
     """
     terms, at = state.terms, state.at
     assert at is not None  # noqa: S101 -- an answer was just taken
-    rows = zip(aim.pull, aim.able, aim.lower, terms.least, strict=True)
-    close = all(abs(g) <= (low - least) or not moves for g, moves, low, least in rows)
-    if close and (admitted(terms, at) or not all(aim.able)):
+    if _is_close(terms, at, aim):
         return True
     cost = spread_cost(terms, at)
     floor = terms.of_words(terms.value_floor)
@@ -307,9 +392,15 @@ def _recentred(state: Search, best: Best, at: Answer) -> Search | Solution:
     )
 
 
-def _without_certificate(state: Search, best: Best) -> Solution:
-    """The end where no round brings more: the best plan as it is, or none."""
+def _without_certificate(state: Search, best: Best) -> Search | Solution:
+    """The end where no round brings more: the best plan as it is, or none.
+
+    Once, centres are tried from the widest width on before that: what was followed to narrow
+    widths may have led past the plan.
+    """
     at, terms = state.at, state.terms
+    if best.is_closed(terms, state.tolerance):
+        return _ended(state, best, "certified")
     assert at is not None  # noqa: S101 -- an answer was just taken
     rows = zip(at.multipliers, at.nets, terms.lowest, terms.highest, terms.least, terms.most,
                strict=True)  # fmt: skip
@@ -319,7 +410,11 @@ def _without_certificate(state: Search, best: Best) -> Solution:
     )
     if best.plan is None and outside:
         return _refused("infeasible")
-    return _ended(state, best, "stalled")
+    if state.is_afresh:
+        return _ended(state, best, "stalled")
+    again = _from_nothing(terms, state.tolerance, at.multipliers)
+    kept = replace(again, best=best, rounds=state.rounds, slopes=state.slopes, trend=state.trend)
+    return replace(kept, paces=b"", is_afresh=True)
 
 
 def _ended(state: Search, best: Best, status: SolutionStatus) -> Solution:
@@ -328,7 +423,6 @@ def _ended(state: Search, best: Best, status: SolutionStatus) -> Solution:
     if plan is None:
         return _refused(status)
     value, bound = best.rounded(terms)
-    trend = state.trend or trend_of(plan.matrix(terms.size)).tobytes()
     return Solution(
         status=status,
         after=plan.query or None,
@@ -344,7 +438,7 @@ def _ended(state: Search, best: Best, status: SolutionStatus) -> Solution:
             plan.multipliers,
             plan.query if plan.centre and plan.centre == state.inherited else plan.centre,
             plan.width,
-            trend,
+            state.slopes or plan.slopes,
         ),
         stands=state.is_warm and state.rounds == 1 and status == "certified",
     )
@@ -377,6 +471,10 @@ def _trust(terms: Terms, stage: int) -> float:
 
 def _grids(terms: Terms) -> tuple[int, ...]:
     return terms.scale_bits, terms.multiplier_bits, terms.slope_bits, *terms.widths
+
+
+def _matrix(terms: Terms, slopes: bytes) -> Reals:
+    return np.frombuffer(slopes, dtype=np.float64).reshape(terms.size, terms.size)
 
 
 def _moved(terms: Terms, warm: WarmProximal) -> Whole:

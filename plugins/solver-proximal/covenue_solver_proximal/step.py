@@ -67,13 +67,13 @@ def trend_of(slopes: Reals) -> Reals:
 
 
 def newton_step(
-    terms: Terms, answer: Answer, aim: Aim, trend: Reals, trusts: tuple[float, ...]
+    terms: Terms, answer: Answer, aim: Aim, trend: Reals, trusts: tuple[float | Reals, ...]
 ) -> tuple[Whole, ...]:
     """Multipliers after one step, on the grid; equal to the answer's where none can move.
 
     trend: price-scaled slopes that damp, against answers that are flat between two levels. trusts:
-    how far any multiplier may move, relative to itself; one result each. Raises BadInput for slopes
-    whose factors are beyond floats.
+    how far any multiplier may move, or each of them, relative to itself; one result each. Raises
+    BadInput for slopes whose factors are beyond floats.
     """
     v, r = terms.values(answer.multipliers), terms.values(terms.reference)
     slopes = answer.matrix(terms.size)
@@ -97,7 +97,7 @@ def _clipped(
     answer: Answer,
     model: "_Model",
     found: tuple[Reals, Signs, Flags],
-    trust: float,
+    trust: float | Reals,
 ) -> Whole:
     """A step on the grid, no longer than trusted in any coordinate."""
     step, side, lands = found

@@ -13,6 +13,8 @@ Whole = tuple[int, ...]
 MOST_BITS = 62
 FINE_ENOUGH = 18
 """Answers spread over less than 2^-18 of a price hold few levels on a ramp: then centres move."""
+NARROW_ENOUGH = 20
+"""Narrower than 2^-20 of a price, answers are too close to jumps to follow without a centre."""
 FINEST_SHARE = 10
 
 
@@ -72,6 +74,12 @@ class Terms:
         """The widest width that is fine enough to stay at while centres move."""
         enough = [w << FINE_ENOUGH <= 1 << self.multiplier_bits for w in self.widths]
         return enough.index(True) if True in enough else len(enough) - 1
+
+    @property
+    def last_ahead(self) -> int:
+        """The narrowest width that answers without a centre are followed to."""
+        wide = [w << NARROW_ENOUGH >= 1 << self.multiplier_bits for w in self.widths]
+        return max(sum(wide) - 1, self.settled_stage)
 
     def relative(self, width: int) -> float:
         """A width as a part of a price."""

@@ -38,6 +38,11 @@ class Best:
     lacking: tuple[int, ...] = ()
     spare: tuple[int, ...] = ()
 
+    @property
+    def is_found(self) -> bool:
+        """Whether there is a plan that somebody acts on."""
+        return self.plan is not None and any(self.plan.points)
+
     def gap(self) -> tuple[int, int]:
         """(value, bound) in value words: the value rounded down, the bound up, or value alike.
 
@@ -85,7 +90,7 @@ def answered(coupling: DualCoupling, query: Query, words: Sequence[int], best: B
     bound = Fraction(value) + _conjugate(coupling, at)
     least = bound if best.bound is None else min(bound, best.bound)
     missed = _lacking(coupling, nets)
-    plan = best.plan
+    plan = best.plan or _at_rest(coupling, query)
     found = _plan(coupling, query, at, words)
     if found is not None and not any(missed) and (plan is None or found.value > plan.value):
         plan = found
@@ -108,6 +113,14 @@ def _plan(
         return None
     value = worth - _left(coupling, tracking, nets) - words[1 + size]
     return Plan(query.multipliers, tuple(int(point) for point in query.points), value)
+
+
+def _at_rest(coupling: DualCoupling, query: Query) -> Plan | None:
+    """The plan that nobody acts on, where that is one."""
+    rows = zip(coupling.least, coupling.most, strict=True)
+    if coupling.tracking is not None or not all(least <= 0 <= most for least, most in rows):
+        return None
+    return Plan(query.multipliers, (0,) * len(coupling.reference), Fraction(0))
 
 
 def _worth(coupling: DualCoupling, prices: Sequence[int], nets: Sequence[int]) -> Fraction:

@@ -61,11 +61,18 @@ def solve(program: Program) -> Optimum:
 
 
 def culprit(program: Program, duals: Reals, verdict: Verdict) -> int | None:
-    """The coordinate whose row weighs most in a proof of infeasibility."""
+    """The coordinate whose row weighs most in a proof of infeasibility.
+
+    A row weighs what its bound adds to the proof; where no bound adds anything, its dual.
+    """
     if verdict != "infeasible" or not program.coupling:
         return None
-    weights = np.abs(duals[list(program.coupling)])
-    return int(np.argmax(weights)) if weights.max() > 0 else None
+    rows = list(program.coupling)
+    low, high, dual = program.row_low[rows], program.row_high[rows], np.abs(duals[rows])
+    held = np.where(np.isfinite(low) & ((duals[rows] > 0.0) | np.isinf(high)), low, high)
+    added = dual * np.where(np.isfinite(held), np.abs(held), 0.0)
+    weights = added if added.max() > 0.0 else dual
+    return int(np.argmax(weights)) if weights.max() > 0.0 else None
 
 
 def _settings() -> object:

@@ -11,8 +11,9 @@ from covenue_contracts.contract import Scalar
 
 Options = Mapping[str, Scalar | tuple[Scalar, ...]]
 Modelling = Literal["direct", "cvxpy"]
-KNOWN = ("tolerance", "modelling")
+KNOWN = ("tolerance", "lot_tolerance", "modelling")
 DEFAULT_TOLERANCE = "0.000001"
+DEFAULT_LOT_TOLERANCE = "0.00001"
 
 
 def check_names(options: Options) -> None:
@@ -30,13 +31,22 @@ def check_names(options: Options) -> None:
 
 def tolerance_of(options: Options) -> Fraction:
     """The relative gap that certifies, as decimal text between 0 and 1."""
-    text = options.get("tolerance", DEFAULT_TOLERANCE)
+    return _part(options, "tolerance", DEFAULT_TOLERANCE)
+
+
+def lot_tolerance_of(options: Options) -> Fraction:
+    """The relative gap that certifies a plan of whole lots; no less than the other."""
+    return max(_part(options, "lot_tolerance", DEFAULT_LOT_TOLERANCE), tolerance_of(options))
+
+
+def _part(options: Options, name: str, usual: str) -> Fraction:
+    text = options.get(name, usual)
     if isinstance(text, str) and re.fullmatch(r"0\.[0-9]{1,18}", text) and Fraction(text) > 0:
         return Fraction(text)
     raise BadInput(
-        "the tolerance is not usable",
-        f'give a decimal as text between 0 and 1, up to 18 digits; "{DEFAULT_TOLERANCE}" is usual',
-        field="solver.options.tolerance",
+        f"the option '{name}' is not usable",
+        f'give a decimal as text between 0 and 1, up to 18 digits; "{usual}" is usual',
+        field=f"solver.options.{name}",
         value=str(text),
     )
 

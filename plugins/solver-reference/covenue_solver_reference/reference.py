@@ -14,6 +14,7 @@ from covenue.hooks.programs import (
     Verdict,
 )
 from covenue.hooks.solvers import (
+    BasketCoupling,
     Choice,
     Coupling,
     DualCoupling,
@@ -27,10 +28,12 @@ from covenue.numerics.words import Words, integers, words
 from covenue_contracts.contract import Scalar
 from covenue_contracts.plan import PlanDelta, SolutionStatus
 from covenue_contracts.shared import Capability, DualVariables, Query, QueryKind
+from covenue_solver_reference.basket import counted
 from covenue_solver_reference.certificate import Best, answered, keyed
 from covenue_solver_reference.options import (
     Modelling,
     check_names,
+    lot_tolerance_of,
     modelling_of,
     tolerance_of,
 )
@@ -66,19 +69,24 @@ class Reference:
     """Clarabel and HiGHS on disclosed data; see the README for what it needs and how it ends."""
 
     def __init__(
-        self, tolerance: Fraction = Fraction(1, 10**6), modelling: Modelling = "direct"
+        self,
+        tolerance: Fraction = Fraction(1, 10**6),
+        modelling: Modelling = "direct",
+        lot_tolerance: Fraction = Fraction(1, 10**5),
     ) -> None:
         self.tolerance = tolerance
+        self.lot_tolerance = lot_tolerance
         self.modelling: Modelling = modelling
 
     @classmethod
     def from_options(cls, options: Mapping[str, Scalar | tuple[Scalar, ...]]) -> "Reference":
         """Build from `{"tolerance": "0.000001", "modelling": "direct" | "cvxpy"}`.
 
-        Raises BadInput, naming the option and its value.
+        And `lot_tolerance`, for plans of whole lots along a path: "0.00001" is usual. Raises
+        BadInput, naming the option and its value.
         """
         check_names(options)
-        return cls(tolerance_of(options), modelling_of(options))
+        return cls(tolerance_of(options), modelling_of(options), lot_tolerance_of(options))
 
     @property
     def needs(self) -> frozenset[Capability]:
@@ -130,8 +138,7 @@ class Reference:
                 return self._asked_for_all(state, integers(found), said)
             return self._planned(replace(state, parts=_parts(state.asked, found)), said)
         state = _judged(state, found)
-        floor = state.coupling.value_floor if isinstance(state.coupling, DualCoupling) else 1
-        if state.best.is_closed(self.tolerance, floor):
+        if self._is_closed(state):
             return _ended(state, "certified")
         if state.rounds >= CERTIFYING_ROUNDS:
             return _ended(state, "stalled")
@@ -168,11 +175,24 @@ class Reference:
             return _ended(state, "stalled")
         return replace(state, asked=first, rest=tuple(rest))
 
+    def _is_closed(self, state: Central) -> bool:
+        """Whether the best plan is certified: a basket's misses less than its marginal lot."""
+        coupling, best = state.coupling, state.best
+        if isinstance(coupling, BasketCoupling):
+            return best.is_found
+        if not isinstance(coupling, DualCoupling):
+            return best.is_closed(self.tolerance, 1)
+        tolerance = self.tolerance if coupling.tracking is None else self.lot_tolerance
+        return best.is_closed(tolerance, coupling.value_floor)
+
     def _optimum(self, state: Central) -> Optimum:
         """The central optimum; where multipliers are asked at, a second one near the first."""
         program = state.coupling.program(state.parts, state.slack, None)
         found = self._solved(program)
-        if found.verdict not in FOUND or not isinstance(state.coupling, DualCoupling):
+        coupling = state.coupling
+        if not isinstance(coupling, DualCoupling) or coupling.tracking is not None:
+            return found
+        if found.verdict not in FOUND:
             return found
         again = self._solved(state.coupling.program(state.parts, state.slack, found))
         return again if again.verdict in FOUND else found
@@ -195,7 +215,7 @@ class Reference:
 def _last(state: Central) -> Central | Solution:
     """Where no optimum leads to a plan, the references may: if nothing is worth it, nothing is."""
     coupling = state.coupling
-    if state.best.plan is not None or not isinstance(coupling, DualCoupling):
+    if state.best.is_found or not isinstance(coupling, DualCoupling):
         return _ended(state, "stalled")
     values = tuple(str(value) for value in coupling.reference)
     at = DualVariables(scale_bits=coupling.multiplier_bits, values=values)
@@ -229,6 +249,8 @@ def _judged(state: Central, answer: Words) -> Central:
     best = state.best
     if state.asked.kind == "depth" and isinstance(state.coupling, KeyedCoupling):
         best = keyed(state.coupling, state.asked, read)
+    elif state.asked.kind == "depth" and isinstance(state.coupling, BasketCoupling):
+        best = counted(state.coupling, state.asked, read)
     elif isinstance(state.coupling, DualCoupling):
         best = answered(state.coupling, state.asked, read, best)
     return replace(state, best=best, rounds=state.rounds + 1)
@@ -244,7 +266,7 @@ def _steered(state: Central) -> tuple[int, ...]:
         max(slack + margin + abs(missed), GROWTH * slack)
         if missed
         else slack - max(0, spare - margin)
-        if best.plan is not None
+        if best.is_found
         else slack
         for slack, margin, missed, spare in rows
     )

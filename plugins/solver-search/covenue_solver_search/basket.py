@@ -11,18 +11,29 @@ R is the rounded ratio. A budget that does not bind has multiplier 0, and no gap
 Source: solvers.md, sections 2(b) and 5.1.
 """
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
+from operator import itemgetter, le
 
 from covenue.hooks.solvers import BasketCoupling, Choice, Solution, State, Total
-from covenue.numerics.words import integers
 from covenue_contracts.plan import SolutionStatus
-from covenue_solver_search.probing import LEAST_WARM_PROBES, fewest, room, spread, tiers
+from covenue_solver_search.probing import (
+    LEAST_WARM_PROBES,
+    ROUND_KEYS,
+    balanced,
+    room,
+    spread,
+    tiers,
+)
 
 RATIO_BITS = 30
+WARM_KEYS = ROUND_KEYS // 2
+"""A warm first round is mostly the last, and may ask for half of what a trip is worth."""
 FRAME = 5
 """Keys of room that an instrument's count and cut take, and both ends of a block of ratios."""
 Pairs = tuple[tuple[int, int], ...]
+_KEY, _SUM = itemgetter(0), itemgetter(1)
 
 
 @dataclass(frozen=True)
@@ -50,34 +61,46 @@ class Bracket:
 
     def narrowed(self, sums: Pairs, target: int) -> "Bracket":
         """The last key whose sum is at most the target, and the first whose sum is above it."""
-        lows = [(self.low, self.at_low), *(pair for pair in sums if pair[1] <= target)]
-        highs = [pair for pair in sums if pair[1] > target]
+        place = bisect_right(sums, target, key=_SUM)
+        low, at_low = max(((self.low, self.at_low), *sums[:place][-1:]))
+        highs = sums[place : place + 1]
         if self.at_high is not None:
-            highs.append((self.high, self.at_high))
-        (low, at_low) = max(lows)
+            highs = (*highs, (self.high, self.at_high))
         high, at_high = min(highs) if highs else (self.high, self.at_high)
         return Bracket(low, at_low, high, at_high)
 
     def agrees(self, sums: Pairs) -> bool:
         """Whether sums never fall along the keys, these and the known ones."""
-        known = [(self.low, self.at_low), *sums]
+        known = [(self.low, self.at_low)]
         if self.at_high is not None:
             known.append((self.high, self.at_high))
-        known.sort()
-        return all(a[1] <= b[1] and (a[0] < b[0] or a[1] == b[1]) for a, b in pairwise(known))
+        rising = [at for _, at in sums]
+        return all(map(le, rising, rising[1:])) and all(_fits_among(sums, *end) for end in known)
+
+
+def _fits_among(sums: Pairs, key: int, at: int) -> bool:
+    """Whether a known sum is that of its key, or between those of the keys beside it."""
+    place = bisect_left(sums, key, key=_KEY)
+    if place < len(sums) and sums[place][0] == key:
+        return sums[place][1] == at
+    return all(below <= at for _, below in sums[:place][-1:]) and all(
+        at <= above for _, above in sums[place : place + 1]
+    )
 
 
 @dataclass(frozen=True)
 class BasketState:
     """Brackets of both stages, and what is asked next.
 
-    cuts: one bracket an instrument. depths: units below the end of its keys, () before the first
-    total. cut_points, ratio_points: probes of the round now due. chosen: the cuts t_1, r_1, ...
-    that the ratio probes rest on; a guess in the first round of a warm start.
+    probes, ratio_probes: most keys of a round in either stage. cuts: one bracket an instrument.
+    depths: units below the end of its keys, () before the first total. cut_points, ratio_points:
+    probes of the round now due. chosen: the cuts t_1, r_1, ... that the ratio probes rest on; a
+    guess in the first round of a warm start.
     """
 
     coupling: BasketCoupling
     probes: int
+    ratio_probes: int
     cuts: tuple[Bracket, ...]
     depths: tuple[int, ...]
     cut_points: tuple[tuple[int, ...], ...]
@@ -106,27 +129,22 @@ def start(coupling: BasketCoupling, probes: int | None, warm: State | None) -> B
     ends = _cut_ends(coupling)
     whole = 1 << (RATIO_BITS + coupling.ratio_shift)
     most = room(max(*ends, whole)) - FRAME * (len(ends) + 1)
-    held = min(probes or most, most)
+    held = max(2, min(probes or most, most))
+    held_ratio = held if probes else balanced(whole, held)
     cuts = tuple(Bracket(0, 0, end, None) for end in ends)
     known = isinstance(warm, WarmBasket) and _fits(warm, coupling)
-    share = max(2, held // (len(ends) + known))
+    share = max(2, min(held, most if probes else WARM_KEYS) // (len(ends) + 1))
     state = BasketState(
-        coupling, max(2, held), cuts, (), (), Bracket(0, 0, whole, None), (), None, None
+        coupling, held, held_ratio, cuts, (), (), Bracket(0, 0, whole, None), (), None, None
     )
     if not isinstance(warm, WarmBasket) or not known or share < LEAST_WARM_PROBES:
-        counts = [share if probes else min(share, fewest(end, share)) for end in ends]
-        return replace(
-            state,
-            cut_points=tuple(
-                (end, *spread(0, end, n - 1)) for end, n in zip(ends, counts, strict=True)
-            ),
-        )
+        return replace(state, cut_points=tuple(_cold(end, state, bool(probes)) for end in ends))
     old = warm.points[: 2 * len(ends) : 2]
     near = tuple(tiers(0, end, key, share) for end, key in zip(ends, old, strict=True))
     return replace(
         state,
         cut_points=near,
-        ratio_points=_near(state, warm.points[-2], share),
+        ratio_points=_near(state, warm.points[-2], share if probes else held_ratio),
         chosen=warm.points[: 2 * len(ends)],
         warm=warm,
     )
@@ -188,6 +206,14 @@ def _fits(warm: WarmBasket, coupling: BasketCoupling) -> bool:
     return shifts and len(warm.points) == 2 * len(coupling.values) + 2
 
 
+def _cold(end: int, state: BasketState, is_given: bool) -> tuple[int, ...]:
+    """First probes of one instrument's keys; the number is a part of what was given, or chosen."""
+    lanes = len(state.cuts)
+    share = max(2, state.probes // lanes)
+    probes = share if is_given else balanced(end, share, lanes)
+    return (end, *spread(0, end, probes - 1))
+
+
 def _near(state: BasketState, key: int, probes: int) -> tuple[int, ...]:
     """Ratio probes around an earlier key, with both ends of its block of equal ratios."""
     whole = state.ratio.high
@@ -209,7 +235,7 @@ def _read(state: BasketState, release: Total | Choice) -> Sums | None:
     """A total as sums by key, or None if no integer offers could have given it."""
     if not isinstance(release, Total) or not release.exact:
         return None
-    values = integers(release.words)
+    values = release.words.tolist()
     size = len(state.coupling.values)
     counts = [len(each) for each in state.cut_points]
     places = list(accumulate(counts, initial=0))
@@ -269,9 +295,9 @@ def _cut_further(state: BasketState) -> BasketState:
 def _first_spend(state: BasketState) -> BasketState:
     """Ask what the cuts cost, and where the budget ends."""
     whole = state.ratio.high
-    asked = (whole, *spread(0, whole, state.probes - 1))
+    asked = (whole, *spread(0, whole, state.ratio_probes - 1))
     if state.warm is not None:
-        asked = _near(state, state.warm.points[-2], state.probes)
+        asked = _near(state, state.warm.points[-2], state.ratio_probes)
     nothing = tuple(() for _ in state.cuts)
     return replace(state, cut_points=nothing, ratio_points=asked, is_first=False)
 
@@ -289,8 +315,8 @@ def _spent(state: BasketState, sums: Sums) -> BasketState | Solution:
         if solution is not None:
             return solution
     low, high = _block(ratio.low, state)[0], _block(ratio.high - 1, state)[1]
-    asked = spread(ratio.low, ratio.high, state.probes)
-    if ratio.high - ratio.low - 1 <= state.probes:
+    asked = spread(ratio.low, ratio.high, state.ratio_probes)
+    if ratio.high - ratio.low - 1 <= state.ratio_probes:
         first = asked or (ratio.low,)
         asked = (*first, *(point for point in (low, high) if point not in first))
     return replace(told, ratio_points=asked)

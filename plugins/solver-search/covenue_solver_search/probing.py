@@ -2,6 +2,8 @@
 
 from itertools import count
 
+import numpy as np
+
 from covenue.hooks.solvers import QUERY_BYTES_MAX
 from covenue_contracts.contract import INTEGER_DIGITS
 
@@ -11,6 +13,11 @@ LONGEST_KEY = POINT_FRAME + INTEGER_DIGITS
 MOST_PROBES = (QUERY_BYTES_MAX - QUERY_FRAME) // LONGEST_KEY
 """As many keys as a query holds whatever their length, and so as its entry does."""
 LEAST_WARM_PROBES = 8
+ROUND_KEYS = 2500
+"""A round trip takes as long as sending so many words: 20 ms, at 1 MB/s."""
+ROUNDS_MOST = 5
+SAFE = 2**62
+"""Products below this are exact in 64 bits."""
 
 
 def room(end: int) -> int:
@@ -18,12 +25,25 @@ def room(end: int) -> int:
     return (QUERY_BYTES_MAX - QUERY_FRAME) // (POINT_FRAME + len(str(end)))
 
 
-def fewest(width: int, most: int) -> int:
-    """The least number of probes a round that finds one of `width` keys in the fewest rounds.
+def balanced(width: int, most: int, lanes: int = 1) -> int:
+    """The number of probes a round that finds one of `width` keys soonest: trips and words weighed.
 
-    The first round also asks at the end of the range, so it has one interval less than the others.
+    At most ROUNDS_MOST rounds, or the fewest where so few are not possible. lanes: how many such
+    searches go on side by side. The first round also asks at the end of the range, so it has one
+    interval less than the others.
     """
-    rounds = next(r for r in count(1) if _reach(most, r) >= width)
+    first = _rounds(most, width)
+    chosen = {r: _least(width, most, r) for r in range(first, max(first, ROUNDS_MOST) + 1)}
+    return min((r * (ROUND_KEYS + lanes * probes), probes) for r, probes in chosen.items())[1]
+
+
+def _rounds(probes: int, width: int) -> int:
+    """In how many rounds so many probes find one of `width` keys."""
+    return next(r for r in count(1) if _reach(probes, r) >= width)
+
+
+def _least(width: int, most: int, rounds: int) -> int:
+    """The least number of probes that so many rounds need; `most` are enough."""
     low, high = 1, most
     while low < high:
         middle = (low + high) // 2
@@ -41,6 +61,9 @@ def spread(low: int, high: int, most: int) -> tuple[int, ...]:
     width = high - low
     if width - 1 <= most:
         return tuple(range(low + 1, high))
+    if width * (most + 1) < SAFE:
+        steps = width * np.arange(1, most + 1, dtype=np.int64) // (most + 1)
+        return tuple([low + step for step in steps.tolist()])
     return tuple([low + width * j // (most + 1) for j in range(1, most + 1)])
 
 

@@ -30,7 +30,7 @@ from covenue_solver_search.basket import BasketState, refused
 from covenue_solver_search.probing import (
     LEAST_WARM_PROBES,
     MOST_PROBES,
-    fewest,
+    balanced,
     room,
     spread,
     tiers,
@@ -87,8 +87,9 @@ class Depths:
 class Search:
     """K probes a round; at most ceil(log(range) / log(K + 1)) + 1 rounds from cold.
 
-    Without a K it is chosen by plan: the least number that needs the fewest rounds which the size
-    of a query allows. A BasketCoupling is searched in two stages (`basket`).
+    Without a K it is chosen by plan, for at most five rounds where the size of a query allows, by
+    what round trips and words cost (`probing.balanced`). A BasketCoupling is searched in two
+    stages (`basket`).
 
     The gap is zero, and the certificate is in the same sums: with the multiplier v = the unit
     value at t*, the Lagrangian bound of the linear program (least cost of Q units) is
@@ -158,7 +159,7 @@ class Search:
                 value="search",
             )
         first, end = coupling.key_range
-        probes = self.probes or fewest(end - first, room(end))
+        probes = self.probes or balanced(end - first, room(end))
         state = SearchState(coupling, probes, first, 0, end, None, (end,))
         if isinstance(warm, WarmKey) and probes >= LEAST_WARM_PROBES:
             points = tiers(first, end, _rescaled(warm, coupling.key_shift), probes)
