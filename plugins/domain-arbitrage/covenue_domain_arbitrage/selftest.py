@@ -16,6 +16,7 @@ import numpy as np
 from covenue.errors import PluginBroken
 from covenue.hooks.domains import EMPTY
 from covenue.hooks.venues import BookState, PoolBatch, Snapshot
+from covenue.numerics.fixed_draws import fixed_draws
 from covenue_contracts.energibridge import Asset, ClockStamp, Instrument
 from covenue_contracts.shared import DualVariables, Query
 from covenue_domain_arbitrage.goals import MULTIPLIER_BITS, Terms, parse_goal, read_terms
@@ -60,7 +61,7 @@ def require_self_test(kind: Kind) -> None:
 
 def computed(kind: Kind) -> str:
     """SHA-256 over the answers of the fixed instance, with slopes, at several multipliers."""
-    draws = _draws(1)
+    draws = fixed_draws(1)
     terms = _terms(kind)
     make = {"pools": _pools, "books": _book, "ladders": _table}[kind]
     made = problem_of(terms, 1, make(draws), {})
@@ -70,13 +71,6 @@ def computed(kind: Kind) -> str:
         query = Query(kind="curvature", after=None, multipliers=_place(draws, terms), points=points)
         said.update(made.answer(query, EMPTY)[0].astype("<i8").tobytes())
     return said.hexdigest()
-
-
-def _draws(state: int) -> Iterator[int]:
-    """Integers below 2^16 from a linear congruence: the same wherever integers are."""
-    while True:
-        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-        yield state >> 48
 
 
 def _array(draws: Iterator[int], *shape: int) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 
 from covenue.errors import PluginBroken
 from covenue.hooks.domains import EMPTY
+from covenue.numerics.fixed_draws import fixed_draws
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import DualVariables, Query, QueryKind
 from covenue_domain_execution.goals import MULTIPLIER_BITS, Terms, parse_goal, read_terms
@@ -43,7 +44,7 @@ def require_self_test() -> None:
 
 def computed() -> str:
     """SHA-256 over the answers of the fixed instance."""
-    draws = _draws(1)
+    draws = fixed_draws(1)
     terms = _terms()
     made = problem_of(terms, (MEMBER,), MEMBER, _table(draws), {})
     said = sha256()
@@ -58,13 +59,6 @@ def computed() -> str:
             query = Query(kind=kind, after=None, multipliers=place, points=points)
             said.update(made.answer(query, EMPTY)[0].astype("<i8").tobytes())
     return said.hexdigest()
-
-
-def _draws(state: int) -> Iterator[int]:
-    """Integers below 2^16 from a linear congruence: the same wherever integers are."""
-    while True:
-        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-        yield state >> 48
 
 
 def _array(draws: Iterator[int], *shape: int) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 
 from covenue.errors import PluginBroken
 from covenue.hooks.domains import EMPTY, LocalProblem
+from covenue.numerics.fixed_draws import fixed_draws
 from covenue_contracts.plan import Member
 from covenue_contracts.shared import Query
 from covenue_domain_routing.basket_coupling import basket_grid
@@ -47,19 +48,12 @@ def require_self_test() -> None:
 
 def computed() -> str:
     """SHA-256 over the answers of the fixed instances."""
-    draws = _draws(1)
+    draws = fixed_draws(1)
     said = sha256()
     for made, points in (*_one(draws), *_several(draws)):
         query = Query(kind="depth", after=None, multipliers=None, points=tuple(map(str, points)))
         said.update(made.answer(query, EMPTY)[0].astype("<i8").tobytes())
     return said.hexdigest()
-
-
-def _draws(state: int) -> Iterator[int]:
-    """Integers below 2^16 from a linear congruence: the same wherever integers are."""
-    while True:
-        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-        yield state >> 48
 
 
 def _array(draws: Iterator[int], *shape: int) -> Any:

@@ -12,6 +12,7 @@ from itertools import islice
 
 from covenue.errors import PluginBroken
 from covenue.hooks.solvers import Tracking
+from covenue.numerics.fixed_draws import fixed_draws
 from covenue_solver_admm.anderson import coefficients
 from covenue_solver_admm.sharing import (
     Point,
@@ -45,7 +46,7 @@ def require_self_test() -> None:
 
 def computed() -> str:
     """SHA-256 over the results of the fixed instance, within limits and along a path."""
-    path = tuple(sorted(draw << 20 for draw in _take(_draws(3), SIZE)))
+    path = tuple(sorted(draw << 20 for draw in _take(fixed_draws(3), SIZE)))
     lots = (*path[:-1], path[-1] >> 30 << 30)
     tracked = Tracking(lots, Fraction(1, 3), 1 << 30, 3)
     return sha256(b"".join([*_run(None), *_run(tracked)])).hexdigest()
@@ -53,7 +54,7 @@ def computed() -> str:
 
 def _run(tracking: Tracking | None) -> Iterator[bytes]:
     """Three steps on drawn answers, and what their combination asks."""
-    draws = _draws(1)
+    draws = fixed_draws(1)
     terms = _terms(draws, tracking)
     stand, points = opening(terms, EXPONENT), list[Point]()
     gram: tuple[tuple[float, ...], ...] = ()
@@ -67,13 +68,6 @@ def _run(tracking: Tracking | None) -> Iterator[bytes]:
         stand = combined(terms, tuple(points[: len(shares)]), shares)
         yield repr(question(terms, stand, EXPONENT, 9, shares)).encode()
         yield repr((multipliers(terms, stand, EXPONENT), point, gram)).encode()
-
-
-def _draws(state: int) -> Iterator[int]:
-    """Integers below 2^16 from a linear congruence: the same wherever integers are."""
-    while True:
-        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-        yield state >> 48
 
 
 def _take(draws: Iterator[int], count: int) -> tuple[int, ...]:

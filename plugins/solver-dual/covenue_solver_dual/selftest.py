@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 
 from covenue.errors import PluginBroken
+from covenue.numerics.fixed_draws import fixed_draws
 from covenue.numerics.ldlt import factored, solved
 from covenue_solver_dual.algebra import extremes, times, unpacked
 from covenue_solver_dual.costs import Costs
@@ -43,7 +44,7 @@ def require_self_test() -> None:
 
 def computed() -> str:
     """SHA-256 over the results of the fixed instance."""
-    draws = _draws(1)
+    draws = fixed_draws(1)
     matrix = _laplacian(draws)
     terms = _terms(draws)
     before, after = _point(terms, draws, 4), _point(terms, draws, 3)
@@ -82,13 +83,6 @@ def _steps(terms: Terms, matrix: Reals, before: Point, after: Point) -> Iterator
     yield repr(misplaced(terms.limits, inset.array, *both[:2], *units)).encode()
     diagonal, widest = Held(matrix.diagonal().copy()), Held(np.full(SIZE, 2**50))
     yield insets(terms.limits, before.v, 1.0, diagonal.array, *units, widest.array).tobytes()
-
-
-def _draws(state: int) -> Iterator[int]:
-    """Integers below 2^16 from a linear congruence: the same wherever integers are."""
-    while True:
-        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-        yield state >> 48
 
 
 def _take(draws: Iterator[int], count: int) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from itertools import islice
 import numpy as np
 
 from covenue.errors import PluginBroken
+from covenue.numerics.fixed_draws import fixed_draws
 from covenue_solver_proximal.answers import Answer
 from covenue_solver_proximal.step import aim_of, between, newton_step, trend_of
 from covenue_solver_proximal.terms import Terms
@@ -37,7 +38,7 @@ def require_self_test() -> None:
 
 def computed() -> str:
     """SHA-256 over the results of the fixed instance: steps near and far, with kinks."""
-    draws = _draws(1)
+    draws = fixed_draws(1)
     terms = _terms(draws)
     parts = []
     for rests in (3, 4):
@@ -49,13 +50,6 @@ def computed() -> str:
         aims = aim, aim_of(terms, other, terms.limits(other.multipliers, 2**80))
         parts.append(between(terms, answer, other, aims).tobytes())
     return sha256(b"".join(parts)).hexdigest()
-
-
-def _draws(state: int) -> Iterator[int]:
-    """Integers below 2^16 from a linear congruence: the same wherever integers are."""
-    while True:
-        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
-        yield state >> 48
 
 
 def _terms(draws: Iterator[int]) -> Terms:
