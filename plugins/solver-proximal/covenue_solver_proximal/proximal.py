@@ -404,12 +404,13 @@ def _without_certificate(state: Search, best: Best) -> Search | Solution:
     assert at is not None  # noqa: S101 -- an answer was just taken
     rows = zip(at.multipliers, at.nets, terms.lowest, terms.highest, terms.least, terms.most,
                strict=True)  # fmt: skip
-    outside = any(
-        (v == high and net < least) or (v == low and net > most)
-        for v, net, low, high, least, most in rows
+    outside = tuple(
+        k
+        for k, (v, net, low, high, least, most) in enumerate(rows)
+        if (v == high and net < least) or (v == low and net > most)
     )
     if best.plan is None and outside:
-        return _refused("infeasible")
+        return _refused("infeasible", outside[:1])
     if state.is_afresh:
         return _ended(state, best, "stalled")
     again = _from_nothing(terms, state.tolerance, at.multipliers)
@@ -444,13 +445,13 @@ def _ended(state: Search, best: Best, status: SolutionStatus) -> Solution:
     )
 
 
-def _refused(status: SolutionStatus) -> Solution:
-    """An end without a plan."""
+def _refused(status: SolutionStatus, points: tuple[int, ...] = ()) -> Solution:
+    """An end without a plan; for an infeasible one, `points` names the coordinate."""
     return Solution(
         status=status,
         after=None,
         multipliers=None,
-        points=(),
+        points=points,
         value=0,
         bound=0,
         shortfall=0,
